@@ -154,7 +154,7 @@ def test_the_tutorial_runs_and_the_server_of_the_docs_answers(
 
 def printed_texts() -> str:
     """All texts of the package, with … where something is put in."""
-    texts = []
+    texts = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("templates/*.txt")]
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -7,14 +7,10 @@ instead. Every option after --config overrides a value of the preset.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.cli.executor import add_executor, executor_of
 from pipeline.cli.parser import ConfigParser, run_config
-from pipeline.evaluation.main_score import score_title
 from pipeline.importing import import_tensorflow
-
-_OTHERS = ("variant", "difference", "low", "high", "seconds")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -33,31 +29,12 @@ def main(arguments: Sequence[str]) -> None:
     chosen = [name.strip() for name in options.stages.split(",") if name.strip()]
 
     import_tensorflow()
+    from pipeline.evaluation.views import as_text
     from pipeline.experiments.ablation import ablate
 
-    table = format_table(
-        ablate(config, folder, chosen, overwrite=options.overwrite, executor=executor_of(options))
-    )
+    overwrite, executor = options.overwrite, executor_of(options)
+    rows = ablate(config, folder, chosen, overwrite=overwrite, executor=executor)
+    table = as_text("variants.md", rows=rows)
     (folder / "ablation.md").write_text(f"{table}\n", encoding="utf-8")
     print(table)
     print(f"written: {folder / 'ablation.md'} and ablation.csv")
-
-
-def format_table(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows that `ablate` returns, as a table of Markdown."""
-    scores = [key for key in rows[0] if key not in _OTHERS]
-    titles = [*map(score_title, scores), "difference (95 % interval)", "seconds"]
-    lines = [["variant", *titles], ["---"] * (len(titles) + 1)]
-    for row in rows:
-        values = [_number(row[key], ".1f" if key == "edit" else ".3f") for key in scores]
-        lines.append([row["variant"], *values, _difference(row), f"{row['seconds']:.0f}"])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _difference(row: dict[str, Any]) -> str:
-    interval = f" ({row['low']:+.3f} to {row['high']:+.3f})" if row["low"] is not None else ""
-    return f"{_number(row['difference'], '+.3f')}{interval}"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -43,6 +43,7 @@ def train_auto(arguments: Sequence[str]) -> int:
     options = parser.parse(arguments)
     config, out, began = _base(options), Run(Path(options.run)), time.monotonic()
     import_tensorflow()
+    from pipeline.evaluation.views import as_text
     from pipeline.experiments.auto import begin_auto, choose, finish, table
     from pipeline.inference.export import export
     from pipeline.inference.fuse import fuse_as
@@ -59,7 +60,7 @@ def train_auto(arguments: Sequence[str]) -> int:
         fuse_as(runs, out, choice.several, choice.fusion)
         watch.note()
         rows = table(choice, out.folder / "tried.csv")
-    print("\n".join(_lines(rows, choice.missing)))
+    print(as_text("tried.txt", rows=rows, missing=choice.missing))
     chosen = listed(trial.recipe.name for trial in choice.members)
     print(f"chosen: {chosen}; {clock(watch.spent)} of {clock(options.budget)}")
     print(f"written: {out.folder}")
@@ -83,15 +84,12 @@ def crossval_auto(arguments: Sequence[str]) -> None:
     config = _base(options, SplitConfig(folds=options.folds))
     folder = Path(options.out or f"runs/{Path(config.data).name}-crossval")
     import_tensorflow()
-    from pipeline.cli.scores import top1_text
+    from pipeline.evaluation.views import as_text
     from pipeline.experiments.auto import cross_validate_auto
 
     result = cross_validate_auto(config, folder, options.budget, overwrite=options.overwrite)
-    for number, names in enumerate(result["chosen"], start=1):
-        print(f"fold {number}: {listed(names)}")
-    if "video" in result:
-        print(f"video  {top1_text(result['video'])}   chance {result['chance']:.3f}")
-    print(f"{clock(result['seconds'])} in all; written: {folder / 'crossval.json'}")
+    print(as_text("chosen.txt", result=result))
+    print(f"{clock(result.seconds)} in all; written: {folder / 'crossval.json'}")
 
 
 def _parser(name: str, example: str) -> Parser:
@@ -130,16 +128,3 @@ def _seconds(text: str) -> float:
     if not found or not float(found[1]):
         raise ConfigError(f"--budget: expected a time such as 90s, 20m or 2h, got {text}")
     return float(found[1]) * _UNITS[found[2]]
-
-
-def _lines(rows: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> list[str]:
-    """What was tried, a line each, and what could be tried besides."""
-    width = max(len(row["recipe"]) for row in rows)
-    lines = []
-    for row in rows:
-        low_high = row["interval95"]
-        score = "–" if row["score"] is None else f"{row['score']:.3f}"
-        interval = f" ({low_high[0]:.3f} to {low_high[1]:.3f})" if low_high else ""
-        folds = f"{row['folds']} folds, {row['seconds']:.0f} s"
-        lines.append(f"{row['recipe']:{width}}  {score}{interval}  {folds}  {row['status']}")
-    return [*lines, *(f"not tried: {each}" for each in missing)]

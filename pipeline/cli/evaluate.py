@@ -15,6 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.importing import import_tensorflow
 
 if TYPE_CHECKING:
+    from pipeline.evaluation.results import FusedResult, Scores
     from pipeline.manifest.rows import Split
     from pipeline.run import Run
     from pipeline.tasks.fusion import Rule
@@ -88,7 +89,6 @@ def _evaluate(run: Run, options: Any) -> None:
 
     with run.alone():
         import_tensorflow()
-        from pipeline.cli.frame_scores import format_result
         from pipeline.evaluation.evaluate import evaluate
 
         result = evaluate(
@@ -99,35 +99,33 @@ def _evaluate(run: Run, options: Any) -> None:
             unknown=options.unknown,
             bin_seconds=options.bins,
         )
-    print(format_result(result, options.split))
-    print(_written(run, options.split))
+    _tell(run, options.split, result)
 
 
 def _evaluate_fused(run: Run, options: Any) -> None:
     """Measures a folder of fused runs."""
     import_tensorflow()
-    from pipeline.cli.fusion_scores import format_fusion
     from pipeline.inference.fuse import evaluate_fused
 
     with run.alone():
         result = evaluate_fused(run, options.split)
-    print(format_fusion(result, options.split))
-    print(_written(run, options.split))
+    _tell(run, options.split, result)
 
 
-def _written(run: Run, split: Split) -> str:
-    """What was written; where there may be several labels for a video, there is no report."""
-    from pipeline.evaluation.page import report_files
+def _tell(run: Run, split: Split, result: Scores | FusedResult) -> None:
+    """Prints a result and what was written; of videos of several labels there is no report."""
+    from pipeline.evaluation.views import report_files, result_text
 
     page = report_files(run, split)[0]
-    return f"written: {run.metrics_file}" + (f"; the report: {page}" if page.is_file() else "")
+    print(result_text(result, split))
+    print(f"written: {run.metrics_file}" + (f"; the report: {page}" if page.is_file() else ""))
 
 
 def _evaluate_together(runs: Sequence[Run], options: Any) -> None:
     """Measures runs, or cross-validations, alone and together; nothing is written."""
     import_tensorflow()
-    from pipeline.cli.fusion_scores import format_fusion
     from pipeline.evaluation import fusing
+    from pipeline.evaluation.views import result_text
 
     folders = [run.folder for run in runs]
     crossed = any(map(fusing.is_crossval, folders))
@@ -140,4 +138,4 @@ def _evaluate_together(runs: Sequence[Run], options: Any) -> None:
         several = fusing.evaluated(folders, options.split)
     fusion = several.fusion(rule)
     result = fusing.compare(several, several.fused(fusion), fusion)
-    print(format_fusion(result, options.split))
+    print(result_text(result, options.split))

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     runs, out = [Run(Path(folder)) for folder in options.runs], Run(options.out)
     _check(runs, out, options)
     import_tensorflow()
-    from pipeline.cli.fusion_scores import fusion_lines
+    from pipeline.evaluation.views import as_text
     from pipeline.inference.fuse import fuse
 
     with out.alone():
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     if result:
         where = "out of fold" if options.crossval else "on the validation videos"
-        print("\n".join([f"{where}:", *fusion_lines(result)]))
+        print(f"{where}:", as_text("fused_scores.txt", result=result), sep="\n")
     else:
         print("no validation videos: probabilities are not calibrated")
     print(f"written: {out.folder}")

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
-from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.config.checks import expect, expect_above_0
 from pipeline.dataset.sampling import Order, grid_offset
 from pipeline.dataset.videos import damage_named, open_run_data, recording_frames
 from pipeline.evaluation import metrics
-from pipeline.evaluation.bouts import bouts, write_bouts
 from pipeline.evaluation.frames_report import write_frames_report
-from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.predict import expect_split, keep_predictions, predict
 from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.recordings import bouts, write_bouts
 from pipeline.evaluation.report import write_report
+from pipeline.evaluation.results import (
+    CalibrationScores,
+    LabelResult,
+    LengthScore,
+    OrderScores,
+    RecordingResult,
+    Scores,
+    UnknownScores,
+    VideoResult,
+    VideoScores,
+    write_metrics,
+)
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
@@ -46,7 +56,7 @@ def evaluate(
     views: int | None = None,
     unknown: Path | None = None,
     bin_seconds: float | None = None,
-) -> dict[str, Any]:
+) -> Scores:
     """Evaluates a run on a split of its data set and writes metrics and report.
 
     Args:
@@ -60,7 +70,7 @@ def evaluate(
             in; None: only whole recordings.
 
     Returns:
-        What `metrics.json` then holds for the split.
+        What `metrics.json` then holds for the split; of task video a `VideoResult`.
 
     Raises:
         DataError: The run or its data set cannot be used, or the split has no videos.
@@ -81,6 +91,7 @@ def evaluate(
     model = load_recognizer(run.model_file, config, len(class_names))
     with damage_named():
         part, seen = on_stored_features(model, videos, config)
+        result: Scores
         if isinstance(task, MultiClass):
             result = _evaluate_videos(run, split, model, videos, config, calibration, others)
         elif isinstance(task, Frames):
@@ -89,7 +100,7 @@ def evaluate(
             )
         else:
             result = evaluate_labels(run, split, part, seen, calibration)
-    write_json(run.metrics_file, {**run.metrics(), split: result})
+    write_metrics(run, split, result)
     return result
 
 
@@ -113,9 +124,8 @@ def _evaluate_videos(
     config: RunConfig,
     calibration: Calibration,
     others: PreparedDataset | None,
-) -> dict[str, Any]:
+) -> VideoResult:
     """Of a run of task video, with its report."""
-    class_names, task = run.class_names(), MultiClass()
     quickest = on_stored_features(model, videos, config)
     backwards = on_stored_features(model, videos, config, backwards=True)
     predictions = {
@@ -125,69 +135,76 @@ def _evaluate_videos(
         for order in ORDERS
     }
     clips = predictions["in_order"]
-    result = summarise(clips, calibration)
-    if videos.leaks:
-        result["leaks"] = list(videos.leaks)
-    result["lengths"] = _accuracy_by_length(*quickest, config, split)
-    result["order"] = _order_test(predictions, class_names, config)
+    kept, unknown = keep_predictions(run, split, clips, calibration), None
     if others:
-        scores = score_unknown(model, others, config, videos, class_names)
-        result["unknown"] = unknown_test(task.score(clips.by_video().logits), scores, calibration)
-    write_report(run, split, result, keep_predictions(run, split, clips, calibration), videos)
+        scores = score_unknown(model, others, config, videos, run.class_names())
+        known = MultiClass().score(clips.by_video().logits)
+        unknown = unknown_test(known, scores, calibration)
+    result = video_result(
+        clips,
+        calibration,
+        lengths=_accuracy_by_length(*quickest, config, split),
+        order=_order_test(predictions, config),
+        unknown=unknown,
+        leaks=videos.leaks,
+    )
+    write_report(run, split, result, kept, videos)
     return result
 
 
-def summarise(clips: Predictions, calibration: Calibration) -> dict[str, Any]:
+def video_result(
+    clips: Predictions,
+    calibration: Calibration,
+    *,
+    lengths: Sequence[LengthScore],
+    order: OrderScores,
+    unknown: UnknownScores | None = None,
+    leaks: Sequence[str] = (),
+) -> VideoResult:
     """Accuracy at video and at clip level, per class, and what the probabilities are worth.
 
     Args:
         clips: Of task video, a row for each clip.
         calibration: Of the run.
+        lengths: See `VideoResult`, like the rest.
+        order: As well.
+        unknown: As well.
+        leaks: As well.
     """
-    videos, task = clips.by_video(), MultiClass()
-    per_class = metrics.per_class(task.answers(videos.logits), videos.targets, clips.class_names)
-    return {
-        "video": _top(videos),
-        "clip": _top(clips),
-        "per_class": per_class,
-        "macro": metrics.macro(per_class),
-        "calibration": _calibration(videos, calibration, task),
-        "num_videos": len(videos.names),
-        "num_groups": len(set(videos.groups)),
-        "num_views": len(clips.logits) // len(videos.logits),
-        "chance": metrics.chance(videos.targets),
-    }
+    videos = clips.by_video()
+    scores = dataclasses.replace(videos.calibrated(calibration).video_scores(), leaks=leaks)
+    return VideoResult(
+        **{field.name: getattr(scores, field.name) for field in dataclasses.fields(VideoScores)},
+        clip=metrics.accuracy(clips.logits, clips.targets, clips.row_groups),
+        num_views=len(clips.logits) // len(videos.logits),
+        macro=metrics.macro(scores.per_class),
+        calibration=_calibration(videos, calibration),
+        lengths=lengths,
+        order=order,
+        unknown=unknown,
+    )
 
 
-def _top(predictions: Predictions) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for k in (1, 5):
-        correct = metrics.in_top_k(predictions.logits, predictions.targets, k)
-        result[f"top{k}"] = float(correct.mean())
-        result[f"top{k}_interval95"] = accuracy_interval(correct, predictions.row_groups)
-    return result
-
-
-def _calibration(videos: Predictions, calibration: Calibration, task: MultiClass) -> dict[str, Any]:
+def _calibration(videos: Predictions, calibration: Calibration) -> CalibrationScores:
     """Distance of probabilities from shares of right answers, before and after calibration."""
-    logits = videos.logits
+    logits, task = videos.logits, MultiClass()
     correct = task.is_right(logits, videos.targets)
     before = task.probabilities(logits).max(axis=1)
     after = task.probabilities(logits, calibration.temperature).max(axis=1)
     answered = calibration.is_enough(task.score(logits))
-    return {
-        **calibration.as_json(),
-        "error_before": metrics.calibration_error(before, correct),
-        "error_after": metrics.calibration_error(after, correct),
-        "answered": float(answered.mean()),
-        "top1_answered": float(correct[answered].mean()) if answered.any() else None,
-        "reliability": metrics.reliability(after, correct),
-    }
+    return CalibrationScores(
+        calibration,
+        error_before=metrics.calibration_error(before, correct),
+        error_after=metrics.calibration_error(after, correct),
+        answered=float(answered.mean()),
+        top1_answered=float(correct[answered].mean()) if answered.any() else None,
+        reliability=metrics.reliability(after, correct),
+    )
 
 
 def _accuracy_by_length(
     model: keras.Model, videos: PreparedDataset, config: RunConfig, split: Split
-) -> list[dict[str, Any]]:
+) -> list[LengthScore]:
     """Accuracy of one clip a video, of 1, 2, 4, ... up to all frames of a clip."""
     one_view = dataclasses.replace(config, clip=dataclasses.replace(config.clip, views=1))
     longest = config.clip.num_frames
@@ -196,24 +213,22 @@ def _accuracy_by_length(
     for length in lengths:
         predictions = predict(model, videos, one_view, split, most=length)
         correct = metrics.in_top_k(predictions.logits, predictions.targets, 1)
-        found.append({"num_frames": length, "top1": float(correct.mean())})
+        found.append(LengthScore(length, float(correct.mean())))
     return found
 
 
-def _order_test(
-    predictions: dict[Order, Predictions], class_names: list[str], config: RunConfig
-) -> dict[str, Any]:
+def _order_test(predictions: dict[Order, Predictions], config: RunConfig) -> OrderScores:
     """Video accuracy with the frames in order, shuffled and reversed."""
     videos = {order: each.by_video() for order, each in predictions.items()}
-    labels = videos["in_order"].targets
+    labels, names = videos["in_order"].targets, videos["in_order"].class_names
     logits = {order: each.logits for order, each in videos.items()}
-    result: dict[str, Any] = {
+    shares = {
         order: float(metrics.in_top_k(values, labels, 1).mean()) for order, values in logits.items()
     }
-    pairs = config.evaluate.order_pairs
-    if {class_names[label] for label in labels} & {name for pair in pairs for name in pair}:
-        result["pairs"] = metrics.order_pairs(logits, labels, class_names, pairs)
-    return result
+    pairs, found = config.evaluate.order_pairs, None
+    if {names[label] for label in labels} & {name for pair in pairs for name in pair}:
+        found = metrics.order_pairs(logits, labels, names, pairs)
+    return OrderScores(**shares, pairs=found)
 
 
 _STRIP_FRAMES = 12
@@ -228,7 +243,7 @@ def evaluate_recordings(
     calibration: Calibration,
     *,
     bin_seconds: float | None = None,
-) -> dict[str, Any]:
+) -> RecordingResult:
     """Evaluates a run that answers at every frame: scores, statistics of bouts, a report.
 
     Args:
@@ -239,16 +254,13 @@ def evaluate_recordings(
         calibration: Of the run.
         bin_seconds: Length of the bins of time of `report/SPLIT_bouts.csv`; None: only whole
             recordings.
-
-    Returns:
-        What `metrics.json` then holds for the split, see `frame_scores.score_recordings`.
     """
     config, class_names = run.config(), run.class_names()
     found = keep_predictions(run, split, predict(model, data, config, split), calibration)
-    recordings, result = found.recordings(), found.scores()
-    if data.leaks:
-        result["leaks"] = list(data.leaks)
-    result["calibration"] = calibration.as_json()
+    recordings = found.recordings()
+    result = dataclasses.replace(
+        found.recording_scores(), calibration=calibration, leaks=data.leaks
+    )
     rows = bouts(
         recordings,
         class_names,
@@ -281,14 +293,7 @@ def _strip(data: PreparedDataset, config: RunConfig, clip: Clip, first: int, las
 
 def evaluate_labels(
     run: Run, split: Split, model: keras.Model, data: PreparedDataset, calibration: Calibration
-) -> dict[str, Any]:
-    """Evaluates a run that gives a video several labels.
-
-    Returns:
-        What `metrics.json` then holds for the split, see `frame_scores.video_scores`.
-    """
+) -> LabelResult:
+    """Evaluates a run that gives a video several labels."""
     found = keep_predictions(run, split, predict(model, data, run.config(), split), calibration)
-    result = {**found.scores(), "calibration": calibration.as_json()}
-    if data.leaks:
-        result["leaks"] = list(data.leaks)
-    return result
+    return dataclasses.replace(found.label_scores(), calibration=calibration, leaks=data.leaks)

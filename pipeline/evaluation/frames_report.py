@@ -13,10 +13,11 @@ from matplotlib.colors import to_hex
 from sklearn.metrics import precision_recall_curve
 
 from pipeline.evaluation.metrics import confusion
-from pipeline.evaluation.page import write_fused_page, write_page
 from pipeline.evaluation.plots import plot_confusion, plot_per_class, plot_precision_recall
 from pipeline.evaluation.recordings import Bools, Recording, judged
+from pipeline.evaluation.results import FusedResult, RecordingResult
 from pipeline.evaluation.segmental import Segments, segments_at_once
+from pipeline.evaluation.views import write_fused_page, write_page
 from pipeline.figures import class_colours
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
@@ -34,6 +35,27 @@ MOST_TICKS: Final = 8
 LAST_TICK: Final = 0.97  # of the length, so that what is written there has room
 
 
+@dataclasses.dataclass(frozen=True)
+class Ribbon:
+    """What the page draws of a recording.
+
+    Attributes:
+        name: Of the recording.
+        seconds: How long it is.
+        rows: Names of the classes that anyone saw.
+        bars: The elements of the SVG.
+        height: Of the SVG, in its units.
+        ticks: See `ticks`.
+    """
+
+    name: str
+    seconds: float
+    rows: Sequence[str]
+    bars: Markup
+    height: int
+    ticks: Sequence[tuple[float, str]]
+
+
 def ribbon(
     recording: Recording,
     class_names: Sequence[str],
@@ -41,8 +63,8 @@ def ribbon(
     *,
     background: str = "",
     exclusive: bool,
-) -> dict[str, Any]:
-    """What the template draws of a recording.
+) -> Ribbon:
+    """What the page draws of a recording.
 
     Args:
         recording: What a person and the model say.
@@ -50,10 +72,6 @@ def ribbon(
         colours: Of each class, as HTML has it.
         background: The class that gets no row; empty if there is none.
         exclusive: Whether classes exclude each other.
-
-    Returns:
-        `name` and `seconds`; `rows`, of the classes that anyone saw: `name` and `colour`; `bars`,
-        the elements of the SVG; `height` in its units; `ticks`, see `ticks`.
     """
     human, machine = segments_at_once(recording.holds), segments_at_once(recording.answers)
     seen = [
@@ -71,14 +89,9 @@ def ribbon(
             bars.append(
                 _group(f'class="{who}" fill="{colours[name]}" stroke="{colours[name]}"', paths)
             )
-    return {
-        "name": recording.name,
-        "seconds": recording.duration_seconds,
-        "rows": [{"name": class_names[n], "colour": colours[class_names[n]]} for n in seen],
-        "bars": Markup("").join(bars),
-        "height": height,
-        "ticks": ticks(recording.duration_seconds),
-    }
+    seconds = recording.duration_seconds
+    rows = [class_names[number] for number in seen]
+    return Ribbon(recording.name, seconds, rows, Markup("").join(bars), height, ticks(seconds))
 
 
 def _unknown(recording: Recording, height: int, *, exclusive: bool) -> Markup:
@@ -208,11 +221,12 @@ side by side, or None where there are no pictures."""
 def write_frames_report(
     run: Run,
     split: Split,
-    result: Mapping[str, Any],
+    result: RecordingResult,
     recordings: Sequence[Recording],
     class_names: Sequence[str],
     *,
     data: Path | None = None,
+    fused: FusedResult | None = None,
     strip: Strip = lambda *_: None,
 ) -> None:
     """Writes a page, a model card and their pictures, of what was found for a split.
@@ -220,42 +234,41 @@ def write_frames_report(
     Args:
         run: A trained run, or fused ones, of which there is no card.
         split: Which recordings.
-        result: `frames`, `segments` and `bouts`, see `score_recordings`; and `leaks`, if any.
+        result: What was found.
         recordings: What a person and the model say.
         class_names: C names.
-        data: The folder of the data set, or the table of the videos; None: the runs are fused.
+        data: The folder of the data set, or the table of the videos, of a run.
+        fused: What was found of fused ones.
         strip: Gives pictures of the mistakes.
 
     Raises:
         DataError: Nothing is known of any frame.
     """
     run.report.mkdir(exist_ok=True)
-    exclusive, background = (result["frames"][key] for key in ("exclusive", "background"))
+    exclusive, background = result.frames.exclusive, result.frames.background
     colours = {name: to_hex(colour) for name, colour in class_colours(class_names).items()}
     known = judged(recordings, exclusive=exclusive)
-    plot_per_class(result["frames"]["per_class"], run.report / f"{split}_per_class.png")
+    plot_per_class(result.frames.per_class, run.report / f"{split}_per_class.png")
     curves = _curves(known, class_names)
     plot_precision_recall(curves, colours, run.report / f"{split}_precision_recall.png")
     if exclusive:
         shares = _confusion(known, len(class_names))
         plot_confusion(shares, class_names, run.report / f"{split}_confusion.png")
     facts = {
-        "result": result,
         "row_height": ROW,
         "steps": list(STEPS),
         "most_ticks": MOST_TICKS,
         "last_tick": LAST_TICK,
-        "totals": _totals(result["bouts"]["recordings"]),
         "ribbons": [
             ribbon(each, class_names, colours, background=background, exclusive=exclusive)
             for each in recordings
         ],
         "mistakes": _mistakes(run, split, recordings, class_names, strip, exclusive=exclusive),
     }
-    if data:
-        write_page(run, split, data, "frames.html", "frames_card.md", facts)
-    else:
-        write_fused_page(run, split, class_names, "frames.html", facts)
+    if fused:
+        write_fused_page(run, split, class_names, "frames.html", fused, **facts)
+    elif data:
+        write_page(run, split, data, "frames.html", "frames_card.md", result, **facts)
 
 
 def _confusion(known: Sequence[Recording], num_classes: int) -> Any:
@@ -281,20 +294,6 @@ def _curves(known: Sequence[Recording], class_names: Sequence[str]) -> dict[str,
     }
 
 
-def _totals(recordings: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
-    """By class and then `human` and `machine`: `count` and `total_seconds` of all recordings."""
-    return {
-        name: {
-            who: {
-                key: sum(row["classes"][name][who][key] for row in recordings)
-                for key in ("count", "total_seconds")
-            }
-            for who in ("human", "machine")
-        }
-        for name in recordings[0]["classes"]
-    }
-
-
 def _mistakes(
     run: Run,
     split: Split,
@@ -303,7 +302,7 @@ def _mistakes(
     strip: Strip,
     *,
     exclusive: bool,
-) -> list[dict[str, Any]]:
+) -> list[tuple[Mistake, str, str]]:
     """The longest mistakes, with the name of the recording and of a picture, if there is one."""
     for old in run.report.glob(f"{split}_mistake_*.jpg"):
         old.unlink()
@@ -314,11 +313,5 @@ def _mistakes(
         name = f"{split}_mistake_{number}.jpg"
         if picture:
             (run.report / name).write_bytes(picture)
-        shown.append(
-            {
-                "span": mistake,
-                "name": recordings[mistake.recording].name,
-                "strip": name if picture else None,
-            }
-        )
+        shown.append((mistake, recordings[mistake.recording].name, name if picture else ""))
     return shown

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.config.model import ModelConfig
 from pipeline.errors import DataError
-from pipeline.evaluation import metrics
 from pipeline.evaluation.calibrate import fitted
-from pipeline.evaluation.page import write_fused_page
-from pipeline.evaluation.plots import plot_confusion, plot_per_class
 from pipeline.evaluation.predict import predict_split
 from pipeline.evaluation.predictions import (
     Predictions,
@@ -23,14 +19,13 @@ from pipeline.evaluation.predictions import (
     joined,
     predictions_file,
 )
+from pipeline.evaluation.results import FusedResult
 from pipeline.manifest.rows import Split
 from pipeline.run import Run, folds_of
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Fusion, Rule, expect_alike
 from pipeline.text import counted, listed
 from pipeline.training.opened import open_run
-
-_MOST_MISTAKES: Final = 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -156,49 +151,19 @@ def _several(
     return Several(folders=tuple(folders), each=tuple(each), temperatures=tuple(temperatures))
 
 
-def report(run: Run, split: Split, answers: Predictions, result: Mapping[str, Any]) -> None:
-    """Writes the page of fused runs of task video, of what `compare` gives."""
-    names, found = answers.class_names, answers.answers.argmax(axis=1)
-    run.report.mkdir(exist_ok=True)
-    counts = metrics.confusion(found, answers.targets, len(names))
-    plot_confusion(counts, names, run.report / f"{split}_confusion.png")
-    plot_per_class(result["per_class"], run.report / f"{split}_per_class.png")
-    highest = answers.probabilities.max(axis=1)
-    wrong = np.flatnonzero(~answers.correct)
-    mistakes = [
-        {
-            "video": answers.names[index],
-            "label": names[answers.targets[index]],
-            "answer": names[found[index]],
-            "probability": float(highest[index]),
-        }
-        for index in wrong[np.argsort(-highest[wrong], kind="stable")][:_MOST_MISTAKES]
-    ]
-    write_fused_page(run, split, names, "fused.html", {"result": result, "mistakes": mistakes})
-
-
-def compare(several: Several, fused: Predictions, fusion: Fusion) -> dict[str, Any]:
-    """Scores of each and of all together, as `metrics.json` has them, and what was gained.
-
-    Returns:
-        The scores of all together, see `Predictions.scores`; `task`, `num_videos` and
-        `num_groups`; `runs`, the scores of each by its folder; `rule`; and of task video `gained`
-        and `lost`, how many videos are right that the best run alone has wrong, and the other way
-        round.
-    """
-    pairs = zip(several.folders, several.each, strict=True)
-    result: dict[str, Any] = {
-        **fused.scores(),
-        "task": several.model.task,
-        "num_videos": len(fused.names),
-        "num_groups": len(set(fused.groups)),
-        "runs": {str(folder): each.scores() for folder, each in pairs},
-        "rule": fusion.rule,
-    }
+def compare(several: Several, fused: Predictions, fusion: Fusion) -> FusedResult:
+    """Scores of each and of all together, and what was gained."""
+    pairs, gained, lost = zip(several.folders, several.each, strict=True), None, None
     if several.model.task == "video":
         best = max(several.each, key=lambda each: each.correct.mean()).correct
-        result |= {
-            "gained": int((fused.correct & ~best).sum()),
-            "lost": int((best & ~fused.correct).sum()),
-        }
-    return result
+        gained, lost = int((fused.correct & ~best).sum()), int((best & ~fused.correct).sum())
+    return FusedResult(
+        scores=fused.scores(),
+        task=several.model.task,
+        num_videos=len(fused.names),
+        num_groups=len(set(fused.groups)),
+        runs={str(folder): each.scores() for folder, each in pairs},
+        rule=fusion.rule,
+        gained=gained,
+        lost=lost,
+    )

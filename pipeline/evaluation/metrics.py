@@ -1,7 +1,9 @@
-"""Numbers about predictions: NumPy in, plain Python out."""
+"""Numbers about predictions of classes that exclude each other: NumPy in, plain Python out."""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from pipeline.dataset.sampling import Order
+from pipeline.evaluation.intervals import accuracy_interval
 
 Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
@@ -20,6 +23,30 @@ CAUTION = {
     "val": ["these videos chose the epoch and the calibration: on new ones expect a little less"],
 }
 """What to say of the numbers of a split that took part in training."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """Shares of videos, or of clips, that have their class among the most probable ones.
+
+    Attributes:
+        top1: It is the most probable.
+        top1_interval95: Its 95 % interval over groups; None with fewer than 3.
+        top5: It is one of five.
+        top5_interval95: As well.
+    """
+
+    top1: float
+    top1_interval95: Sequence[float] | None
+    top5: float
+    top5_interval95: Sequence[float] | None
+
+
+def accuracy(logits: Floats, labels: Labels, groups: Sequence[str]) -> Accuracy:
+    """The accuracy of logits, float (N, C), of labels, int (N,), and its interval over groups."""
+    best, five = (in_top_k(logits, labels, k) for k in (1, 5))
+    ends = [accuracy_interval(right, groups) for right in (best, five)]
+    return Accuracy(float(best.mean()), ends[0], float(five.mean()), ends[1])
 
 
 def in_top_k(logits: Floats, labels: Labels, k: int) -> npt.NDArray[np.bool_]:
@@ -47,37 +74,53 @@ def chance(labels: Labels) -> float:
     return float(np.bincount(labels).max() / len(labels))
 
 
+@dataclasses.dataclass(frozen=True)
+class ClassScores:
+    """How well a class is told.
+
+    Attributes:
+        precision: Share of the videos answered with it that are of it; None: there are none.
+        recall: Share of its videos that are answered with it; None: there are none.
+        f1: Of the two; None where both are undefined.
+        num_videos: Of it.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    num_videos: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Macro:
+    """Means over classes, of which rare ones count as much as others."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
 def per_class(
     predicted: Labels, labels: Labels, class_names: Sequence[str]
-) -> dict[str, dict[str, float | None]]:
-    """Precision, recall, F1 and number of videos of each class.
-
-    None stands for what is undefined: precision where nothing was answered with the class, recall
-    where there is no video of it, F1 where both is so.
-    """
+) -> dict[str, ClassScores]:
+    """The scores of each class."""
     columns = precision_recall_fscore_support(
         labels, predicted, labels=np.arange(len(class_names)), zero_division=np.nan
     )
     shares = [[None if np.isnan(x) else float(x) for x in column] for column in columns[:3]]
-    keys = ("precision", "recall", "f1", "num_videos")
-    return {
-        name: dict(zip(keys, row, strict=True))
-        for name, *row in zip(class_names, *shares, map(int, columns[3]), strict=True)
-    }
+    rows = zip(*shares, map(int, columns[3]), strict=True)
+    return dict(zip(class_names, itertools.starmap(ClassScores, rows), strict=True))
 
 
-def macro(rows: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:
-    """Mean precision, recall and F1 over classes, of which rare ones count as much as others.
-
-    Args:
-        rows: What `per_class` gives. Classes without videos do not count; precision of a class
-            that was never answered counts as 0.
-    """
-    there = [row for row in rows.values() if row["num_videos"]]
-    return {
-        key: float(np.mean([row[key] or 0.0 for row in there]))
-        for key in ("precision", "recall", "f1")
-    }
+def macro(rows: Mapping[str, ClassScores]) -> Macro:
+    """Means over the classes of which there are videos; what is undefined counts as 0."""
+    there = [row for row in rows.values() if row.num_videos]
+    return Macro(
+        *(
+            float(np.mean([getattr(row, name) or 0.0 for row in there]))
+            for name in ("precision", "recall", "f1")
+        )
+    )
 
 
 def separation(known: Floats, unknown: Floats) -> float:
@@ -95,7 +138,22 @@ def separation(known: Floats, unknown: Floats) -> float:
     return float(roc_auc_score(labels, np.concatenate([known, unknown])))
 
 
-def reliability(confidences: Floats, correct: npt.NDArray[np.bool_]) -> list[dict[str, float]]:
+@dataclasses.dataclass(frozen=True)
+class Tenth:
+    """Videos whose answers have about one probability: how sure they are, and how many are right.
+
+    Attributes:
+        num_videos: How many.
+        confidence: Their mean probability.
+        accuracy: Share of right answers among them.
+    """
+
+    num_videos: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(confidences: Floats, correct: npt.NDArray[np.bool_]) -> list[Tenth]:
     """Shares of right answers among those of about one probability, for tenths from 0 to 1.
 
     Args:
@@ -103,16 +161,12 @@ def reliability(confidences: Floats, correct: npt.NDArray[np.bool_]) -> list[dic
         correct: bool (N,), which answers are right.
 
     Returns:
-        For each tenth that holds any: `num_videos`, their mean `confidence` and their `accuracy`.
+        Those that hold any.
     """
     tenths = np.minimum((np.asarray(confidences) * 10).astype(int), 9)
     return [
-        {
-            "num_videos": int(np.sum(tenths == number)),
-            "confidence": float(np.mean(confidences[tenths == number])),
-            "accuracy": float(np.mean(correct[tenths == number])),
-        }
-        for number in np.unique(tenths)
+        Tenth(int(there.sum()), float(confidences[there].mean()), float(correct[there].mean()))
+        for there in (tenths == number for number in np.unique(tenths))
     ]
 
 
@@ -126,7 +180,7 @@ def calibration_error(confidences: Floats, correct: npt.NDArray[np.bool_]) -> fl
         0.45
     """
     gaps = [
-        each["num_videos"] * abs(each["confidence"] - each["accuracy"])
+        each.num_videos * abs(each.confidence - each.accuracy)
         for each in reliability(confidences, correct)
     ]
     return float(sum(gaps) / len(confidences))
@@ -140,9 +194,25 @@ def confusion(predicted: Labels, labels: Labels, num_classes: int) -> npt.NDArra
     return counts
 
 
+@dataclasses.dataclass(frozen=True)
+class PairScores:
+    """Videos of actions that only the order of frames tells apart.
+
+    Attributes:
+        num_videos: How many.
+        reversed_to_partner: Share of them for which reversing the frames turns the answer from a
+            class of a pair into its partner.
+        two_way: For each order, the accuracy of the choice between the two of a pair.
+    """
+
+    num_videos: int
+    reversed_to_partner: float
+    two_way: Mapping[str, float]
+
+
 def order_pairs(
     logits: Mapping[Order, Floats], labels: Labels, class_names: Sequence[str], pairs: Pairs
-) -> dict[str, Any]:
+) -> PairScores:
     """The order test of actions that only the order of frames tells apart.
 
     Args:
@@ -150,12 +220,6 @@ def order_pairs(
         labels: int (N,).
         class_names: C names.
         pairs: Pairs of class names.
-
-    Returns:
-        num_videos: Videos of those classes.
-        reversed_to_partner: Share of them for which reversing the frames turns the answer from a
-            class of a pair into its partner.
-        two_way: For each order, the accuracy of the choice between the two of a pair.
     """
     partner = np.full(len(class_names), -1)
     for first, second in pairs:
@@ -165,11 +229,11 @@ def order_pairs(
     true, other = labels[rows], partner[labels[rows]]
     answers = logits["in_order"][rows].argmax(axis=1)
     turned = logits["reversed"][rows].argmax(axis=1)
-    return {
-        "num_videos": len(rows),
-        "reversed_to_partner": float(np.mean(turned == partner[answers])),
-        "two_way": {
+    return PairScores(
+        len(rows),
+        float(np.mean(turned == partner[answers])),
+        {
             order: float(np.mean(values[rows, true] > values[rows, other]))
             for order, values in logits.items()
         },
-    }
+    )

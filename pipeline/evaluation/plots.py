@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from pipeline.evaluation.frame_scores import LabelClassScores
+from pipeline.evaluation.metrics import ClassScores, Tenth
+from pipeline.evaluation.results import LengthScore
 from pipeline.figures import PLAIN, any_script, plain_axes
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -50,15 +53,15 @@ def _confusion_figure(counts: npt.NDArray[np.int64], class_names: Sequence[str])
     return figure
 
 
-def plot_per_class(per_class: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Draws precision and recall of each class, see `metrics.per_class`, as bars; a PNG file."""
+def plot_per_class(per_class: Mapping[str, ClassScores | LabelClassScores], path: Path) -> None:
+    """Draws precision and recall of each class as bars; a PNG file."""
     names = [_short(name) for name in per_class]
     places = np.arange(len(names))
     with any_script():
         figure = Figure(figsize=(5.4, 1.2 + 0.42 * len(names)), layout="constrained")
         axes = figure.subplots()
         for key, shift, colour in (("precision", -0.2, _LIGHT), ("recall", 0.2, _DARK)):
-            values = [row[key] or 0.0 for row in per_class.values()]
+            values = [getattr(row, key) or 0.0 for row in per_class.values()]
             axes.barh(places + shift, values, 0.36, color=colour, label=key)
         axes.set_yticks(places, names, **PLAIN)
         axes.invert_yaxis()
@@ -71,26 +74,26 @@ def plot_per_class(per_class: Mapping[str, Mapping[str, Any]], path: Path) -> No
         figure.savefig(path, dpi=_DPI)
 
 
-def plot_reliability(bins: Sequence[Mapping[str, float]], path: Path) -> None:
+def plot_reliability(bins: Sequence[Tenth], path: Path) -> None:
     """Draws how often answers of a probability are right, see `metrics.reliability`; a PNG file."""
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    most = max(each["num_videos"] for each in bins)
+    most = max(each.num_videos for each in bins)
     axes.plot([0, 1], [0, 1], color="0.7", linestyle=":")
     for each in bins:
-        place = each["confidence"]
-        axes.plot([place, place], [place, each["accuracy"]], color=_LIGHT, linewidth=2)
+        place = each.confidence
+        axes.plot([place, place], [place, each.accuracy], color=_LIGHT, linewidth=2)
     axes.scatter(
-        [each["confidence"] for each in bins],
-        [each["accuracy"] for each in bins],
-        [20 + 180 * each["num_videos"] / most for each in bins],
+        [each.confidence for each in bins],
+        [each.accuracy for each in bins],
+        [20 + 180 * each.num_videos / most for each in bins],
         color=_DARK,
         zorder=3,
     )
     for each in bins:
         axes.annotate(
-            f"{each['num_videos']:.0f}",
-            (each["confidence"], each["accuracy"]),
+            f"{each.num_videos}",
+            (each.confidence, each.accuracy),
             xytext=(-11, 8),
             textcoords="offset points",
             ha="right",
@@ -123,12 +126,12 @@ def plot_precision_recall(
         figure.savefig(path, dpi=_DPI)
 
 
-def plot_lengths(lengths: Sequence[Mapping[str, Any]], chance: float, path: Path) -> None:
+def plot_lengths(lengths: Sequence[LengthScore], chance: float, path: Path) -> None:
     """Draws `top1` against `num_frames` in a clip, and chance; a PNG file."""
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    frames = [each["num_frames"] for each in lengths]
-    axes.plot(frames, [each["top1"] for each in lengths], marker="o", color=_DARK)
+    frames = [each.num_frames for each in lengths]
+    axes.plot(frames, [each.top1 for each in lengths], marker="o", color=_DARK)
     axes.axhline(chance, color="0.7", linestyle=":")
     axes.annotate("chance", (frames[-1], chance), xytext=(0, 4), textcoords="offset points",
                   ha="right", fontsize=8, color="0.35")  # fmt: skip

@@ -15,9 +15,15 @@ from pipeline.atomic import atomic_write
 from pipeline.config.model import ModelConfig
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.frame_scores import score_recordings, video_scores
-from pipeline.evaluation.intervals import accuracy_interval
+from pipeline.evaluation.frame_scores import video_scores
 from pipeline.evaluation.recordings import Recording
+from pipeline.evaluation.results import (
+    LabelResult,
+    RecordingResult,
+    Scores,
+    VideoScores,
+    score_recordings,
+)
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration
@@ -147,31 +153,37 @@ class Predictions:
         pairs = zip(self.names, self.groups, *parts, strict=True)
         return [Recording(name, group, self.fps, *each) for name, group, *each in pairs]
 
-    def scores(self) -> dict[str, Any]:
-        """What `evaluate` returns for the same task, as far as it is about what was answered.
+    def scores(self) -> Scores:
+        """The scores of calibrated predictions, whatever was asked."""
+        if self.model.per_frame:
+            return self.recording_scores()
+        return self.label_scores() if self.model.multilabel else self.video_scores()
 
-        Of task video: `video` with `top1` and its interval, `per_class`, `chance`, `num_videos`
-        and `num_groups`.
-        """
-        model, names = self.model, self.class_names
-        if model.per_frame:
-            exclusive, background = not model.multilabel, model.background
-            return score_recordings(
-                self.recordings(), names, background=background, exclusive=exclusive
-            )
-        if model.multilabel:
-            each = (self.targets, self.probabilities, self.answers, self.groups)
-            return {"videos": video_scores(*each, names)}
-        return {
-            "video": {
-                "top1": float(self.correct.mean()),
-                "top1_interval95": accuracy_interval(self.correct, self.groups),
-            },
-            "per_class": metrics.per_class(self.answers.argmax(axis=1), self.targets, names),
-            "chance": metrics.chance(self.targets),
-            "num_videos": len(self.names),
-            "num_groups": len(set(self.groups)),
-        }
+    def video_scores(self) -> VideoScores:
+        """The scores of videos with one label each."""
+        return VideoScores(
+            video=metrics.accuracy(self.logits, self.targets, self.groups),
+            per_class=metrics.per_class(
+                self.answers.argmax(axis=1), self.targets, self.class_names
+            ),
+            chance=metrics.chance(self.targets),
+            num_videos=len(self.names),
+            num_groups=len(set(self.groups)),
+        )
+
+    def label_scores(self) -> LabelResult:
+        """The scores of videos that may have several labels each."""
+        each = (self.targets, self.probabilities, self.answers, self.groups)
+        return LabelResult(videos=video_scores(*each, self.class_names))
+
+    def recording_scores(self) -> RecordingResult:
+        """The scores of answers at every frame."""
+        return score_recordings(
+            self.recordings(),
+            self.class_names,
+            background=self.model.background,
+            exclusive=not self.model.multilabel,
+        )
 
 
 def in_order(predictions: Predictions) -> Predictions:

@@ -1,16 +1,16 @@
-"""The report on a run: one page that needs nothing else, a model card, and their pictures."""
+"""The report on runs of task video: a page that needs nothing else, a card, and their pictures."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.evaluation import metrics
-from pipeline.evaluation.page import write_page
 from pipeline.evaluation.plots import (
     plot_confusion,
     plot_lengths,
@@ -18,20 +18,23 @@ from pipeline.evaluation.plots import (
     plot_reliability,
 )
 from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.results import FusedResult, VideoResult
+from pipeline.evaluation.views import write_fused_page, write_page
 from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.video import encode_jpeg
 
-MOST_MISTAKES = 8
+MOST_MISTAKES: Final = 8
+_MOST_OF_FUSED: Final = 20
 _STRIP_QUALITY = 88
 
 
 def write_report(
     run: Run,
     split: Split,
-    result: Mapping[str, Any],
+    result: VideoResult,
     predictions: Predictions,
     videos: PreparedDataset,
 ) -> None:
@@ -44,41 +47,68 @@ def write_report(
         predictions: Calibrated, a row for each video.
         videos: The data set.
     """
-    class_names = predictions.class_names
-    answers = predictions.answers.argmax(axis=1)
+    _plot_classes(run, split, predictions)
+    plot_reliability(result.calibration.reliability, run.report / f"{split}_reliability.png")
+    plot_lengths(result.lengths, result.chance, run.report / f"{split}_lengths.png")
+    mistakes = _pictured(run, split, predictions, videos)
+    pages = "report.html", "model_card.md"
+    write_page(run, split, videos.path, *pages, result, mistakes=mistakes)
+
+
+def write_fused_report(
+    run: Run, split: Split, result: FusedResult, predictions: Predictions
+) -> None:
+    """Writes the page of fused runs of task video."""
+    run.report.mkdir(exist_ok=True)
+    _plot_classes(run, split, predictions)
+    mistakes = [_mistake(predictions, row) for row in _mistaken(predictions)[:_MOST_OF_FUSED]]
+    names = predictions.class_names
+    write_fused_page(run, split, names, "fused.html", result, mistakes=mistakes)
+
+
+def _plot_classes(run: Run, split: Split, predictions: Predictions) -> None:
+    class_names, answers = predictions.class_names, predictions.answers.argmax(axis=1)
     counts = metrics.confusion(answers, predictions.targets, len(class_names))
     plot_confusion(counts, class_names, run.report / f"{split}_confusion.png")
-    plot_per_class(result["per_class"], run.report / f"{split}_per_class.png")
-    plot_reliability(result["calibration"]["reliability"], run.report / f"{split}_reliability.png")
-    plot_lengths(result["lengths"], result["chance"], run.report / f"{split}_lengths.png")
-    facts = {"result": result, "mistakes": _mistakes(run, split, predictions, videos)}
-    write_page(run, split, videos.path, "report.html", "model_card.md", facts)
+    per_class = metrics.per_class(answers, predictions.targets, class_names)
+    plot_per_class(per_class, run.report / f"{split}_per_class.png")
 
 
-def _mistakes(
+class Mistake(NamedTuple):
+    """A wrong answer: the video, its class, the answer, its probability and a picture, if any."""
+
+    video: str
+    label: str
+    answer: str
+    probability: float
+    strip: str = ""
+
+
+def _mistaken(predictions: Predictions) -> npt.NDArray[np.intp]:
+    """Rows that are answered wrongly, the most probable answer first."""
+    highest, wrong = predictions.probabilities.max(axis=1), np.flatnonzero(~predictions.correct)
+    return wrong[np.argsort(-highest[wrong], kind="stable")]
+
+
+def _mistake(predictions: Predictions, row: np.intp, strip: str = "") -> Mistake:
+    names, answer = predictions.class_names, predictions.answers[row].argmax()
+    label, highest = predictions.targets[row], predictions.probabilities[row].max()
+    return Mistake(predictions.names[row], names[label], names[answer], float(highest), strip)
+
+
+def _pictured(
     run: Run, split: Split, predictions: Predictions, videos: PreparedDataset
-) -> list[dict[str, Any]]:
+) -> list[Mistake]:
     """The most probable of the wrong answers, with the names of pictures of their clips."""
     for old in run.report.glob(f"{split}_mistake_*.jpg"):
         old.unlink()
-    class_names = predictions.class_names
-    answers, highest = predictions.answers.argmax(axis=1), predictions.probabilities.max(axis=1)
-    wrong = np.flatnonzero(~predictions.correct)
-    chosen = wrong[np.argsort(-highest[wrong], kind="stable")][:MOST_MISTAKES]
-    strips = _strips(run, split, videos, [predictions.names[index] for index in chosen])
+    chosen = _mistaken(predictions)[:MOST_MISTAKES]
+    strips = _strips(run, split, videos, [predictions.names[row] for row in chosen])
     mistakes = []
-    for number, index in enumerate(chosen, start=1):
+    for number, row in enumerate(chosen, start=1):
         name = f"{split}_mistake_{number}.jpg"
-        (run.report / name).write_bytes(strips[predictions.names[index]])
-        mistakes.append(
-            {
-                "video": predictions.names[index],
-                "label": class_names[predictions.targets[index]],
-                "answer": class_names[answers[index]],
-                "probability": float(highest[index]),
-                "strip": name,
-            }
-        )
+        (run.report / name).write_bytes(strips[predictions.names[row]])
+        mistakes.append(_mistake(predictions, row, name))
     return mistakes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -18,43 +19,92 @@ OVERLAPS = (0.1, 0.25, 0.5)
 """Intersections over union from which on a segment counts as found."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Overlaps:
+    """Edit score, 0 to 100, and F1, 0 to 1, of segments that overlap by 10, 25 and 50 %.
+
+    F1 is over all recordings together, the edit score the mean over recordings.
+
+    Source: Lea et al. (2017) for the F1, Lea et al. (2016) for the edit score.
+    """
+
+    edit: float
+    f1_10: float
+    f1_25: float
+    f1_50: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentCounts:
+    """Segments of human and machine, and how many match: they overlap by half or more."""
+
+    human: int
+    machine: int
+    matched: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Lateness:
+    """How late the machine is where segments match, in seconds; None where none does."""
+
+    median_absolute: float | None
+    mean: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordingF1:
+    """F1 of the segments of a recording that overlap by half."""
+
+    recording: str
+    f1_50: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentScores(Overlaps):
+    """Scores of the segments of recordings, in which several classes may hold at once.
+
+    Attributes:
+        with_background: The same with segments of the background.
+        num_segments: How many there are.
+        start_error_seconds: How late matches begin.
+        end_error_seconds: How late they end.
+        f1_50_by_recording: By name.
+    """
+
+    with_background: Overlaps
+    num_segments: SegmentCounts
+    start_error_seconds: Lateness
+    end_error_seconds: Lateness
+    f1_50_by_recording: Sequence[RecordingF1]
+
+
 def segmental_scores(
     found: Sequence[Labels], true: Sequence[Labels], *, background: Collection[int] = ()
-) -> dict[str, float]:
-    """Accuracy by frame, edit score and F1 of segments.
+) -> Overlaps:
+    """Edit score and F1 of segments.
 
     Args:
         found: The answer at each frame, int (N,), a recording each.
         true: The labels of the same frames.
         background: Labels whose segments do not count; their frames do.
 
-    Returns:
-        `accuracy`, `f1_10`, `f1_25` and `f1_50` from 0 to 1, over all recordings together; `edit`
-        from 0 to 100, the mean over recordings.
-
-    Source: Lea et al. (2017) for the F1, Lea et al. (2016) for the edit score.
-
     Example:
         >>> true = [np.array([0, 0, 0, 0, 1, 1, 1, 1])]
         >>> found = [np.array([0, 0, 0, 0, 0, 0, 0, 1])]
         >>> scores = segmental_scores(found, true)
-        >>> scores["accuracy"], scores["edit"], scores["f1_25"], scores["f1_50"]
-        (0.625, 100.0, 1.0, 0.5)
+        >>> scores.edit, scores.f1_25, scores.f1_50
+        (100.0, 1.0, 0.5)
     """
-    right = sum(int(np.sum(answer == label)) for answer, label in zip(found, true, strict=True))
     pairs = [
         (segments_of(answer, background), segments_of(label, background))
         for answer, label in zip(found, true, strict=True)
     ]
-    return {
-        "accuracy": right / sum(map(len, true)),
-        **_scores_of(pairs),
-    }
+    return _overlaps(pairs)
 
 
 def segment_scores(
     recordings: Sequence[Recording], *, background: int | None, exclusive: bool
-) -> dict[str, Any]:
+) -> SegmentScores:
     """Scores of the segments of recordings, in which several classes may hold at once.
 
     Frames of which nothing is known are taken out first, so that what lies before and after them
@@ -64,13 +114,6 @@ def segment_scores(
         recordings: Those of which nothing is known do not count.
         background: The class that is no event, if there is one: its segments do not count.
         exclusive: Whether classes exclude each other.
-
-    Returns:
-        `f1_10`, `f1_25`, `f1_50` and `edit`, see `segmental_scores`; the same `with_background`;
-        `num_segments` of `human` and `machine`, and how many are `matched`: they overlap by half
-        or more; of these, `start_error_seconds` and `end_error_seconds`, the `median_absolute` and
-        the `mean`, which is positive where the model is late, None where nothing is matched;
-        `f1_50_by_recording`, by name.
 
     Raises:
         DataError: Nothing is known of any frame.
@@ -84,21 +127,18 @@ def segment_scores(
         for recording, (found, true), rows in zip(ordered, pairs, matched, strict=True)
     ]
     starts, ends = np.concatenate(late).T
-    return {
-        **_scores_of(pairs),
-        "with_background": _scores_of(whole),
-        "num_segments": {
-            "human": sum(len(true) for _, true in pairs),
-            "machine": sum(len(found) for found, _ in pairs),
-            "matched": sum(map(len, matched)),
-        },
-        "start_error_seconds": _error(starts),
-        "end_error_seconds": _error(ends),
-        "f1_50_by_recording": [
-            {"recording": recording.name, "f1_50": segment_f1([pair], 0.5)}
+    machine, human = (sum(map(len, each)) for each in zip(*pairs, strict=True))
+    return SegmentScores(
+        **dataclasses.asdict(_overlaps(pairs)),
+        with_background=_overlaps(whole),
+        num_segments=SegmentCounts(human, machine, sum(map(len, matched))),
+        start_error_seconds=_lateness(starts),
+        end_error_seconds=_lateness(ends),
+        f1_50_by_recording=[
+            RecordingF1(recording.name, segment_f1([pair], 0.5))
             for recording, pair in zip(ordered, pairs, strict=True)
         ],
-    }
+    )
 
 
 def _without(background: int | None, *pair: Segments) -> Pair:
@@ -106,18 +146,16 @@ def _without(background: int | None, *pair: Segments) -> Pair:
     return found, true
 
 
-def _scores_of(pairs: Sequence[Pair]) -> dict[str, float]:
-    """Edit score and F1 of the found and the true segments of each recording."""
-    return {
-        "edit": float(np.mean([edit_score(*pair) for pair in pairs])),
-        **{f"f1_{100 * overlap:.0f}": segment_f1(pairs, overlap) for overlap in OVERLAPS},
-    }
+def _overlaps(pairs: Sequence[Pair]) -> Overlaps:
+    """Of the found and the true segments of each recording."""
+    edit = float(np.mean([edit_score(*pair) for pair in pairs]))
+    return Overlaps(edit, *(segment_f1(pairs, overlap) for overlap in OVERLAPS))
 
 
-def _error(late: npt.NDArray[np.floating[Any]]) -> dict[str, float | None]:
+def _lateness(late: npt.NDArray[np.floating[Any]]) -> Lateness:
     if not len(late):
-        return {"median_absolute": None, "mean": None}
-    return {"median_absolute": float(np.median(np.abs(late))), "mean": float(np.mean(late))}
+        return Lateness(None, None)
+    return Lateness(float(np.median(np.abs(late))), float(np.mean(late)))
 
 
 def segments_at_once(holds: Bools) -> Segments:

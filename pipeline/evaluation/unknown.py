@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +15,7 @@ from pipeline.dataset.videos import check_frames, damage_named, open_data
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.predict import predict
+from pipeline.evaluation.results import UnknownScores
 from pipeline.manifest.rows import SPLITS
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
@@ -78,24 +78,14 @@ def score_unknown(
 
 def unknown_test(
     known: npt.NDArray[np.float64], scores: Scores, calibration: Calibration
-) -> dict[str, Any]:
+) -> UnknownScores:
     """Measures of how well scores tell videos of known classes from others.
 
     Args:
         known: float (N,), the score of each video of a known class.
         scores: The same of videos of other classes.
         calibration: Says which score an answer takes.
-
-    Returns:
-        num_videos: Videos of other classes.
-        classes: Their classes.
-        auroc: See `pipeline.evaluation.metrics.separation`.
-        rejected: Share of them that are answered with "unknown".
     """
     unknown = np.concatenate([np.array(values) for values in scores.values()])
-    return {
-        "num_videos": len(unknown),
-        "classes": sorted(scores),
-        "auroc": metrics.separation(known, unknown),
-        "rejected": float(np.mean(~calibration.is_enough(unknown))),
-    }
+    rejected = float(np.mean(~calibration.is_enough(unknown)))
+    return UnknownScores(len(unknown), sorted(scores), metrics.separation(known, unknown), rejected)

@@ -15,7 +15,7 @@ from pipeline.config.file import differing, flatten, with_values
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import DataError, check_known
 from pipeline.evaluation.intervals import difference_interval
-from pipeline.evaluation.main_score import main_score
+from pipeline.evaluation.results import Measured, TriedResult, VariantResult, as_json
 from pipeline.experiments.crossval import (
     Folds,
     begin_folds,
@@ -25,7 +25,7 @@ from pipeline.experiments.crossval import (
     tell_fold,
 )
 from pipeline.experiments.jobs import HERE, Executor, Job, measure_all
-from pipeline.experiments.runs import Experiment, Measured, begin, measured_before, scores_of
+from pipeline.experiments.runs import Experiment, begin, measured_before
 from pipeline.locks import in_turn
 from pipeline.prepare.prepared import PreparedDataset, held_open
 from pipeline.run import Run
@@ -64,7 +64,7 @@ def ablate(
     *,
     overwrite: bool = False,
     executor: Executor = HERE,
-) -> list[dict[str, Any]]:
+) -> list[VariantResult]:
     """Measures a configuration, and again with each stage the other way round.
 
     Where there is an answer at every frame, it compares temporal parts instead.
@@ -79,9 +79,7 @@ def ablate(
         executor: Who works on them. Several calls in one folder share them.
 
     Returns:
-        A row for each `variant`, which `ablation.csv` holds as well: its scores by name, the
-        `difference` of the main one to that of the first row, which is the configuration itself, of
-        task video its 95 % interval over groups (`low`, `high`), and `seconds`.
+        A row for each, which `ablation.csv` holds as well; the first is the configuration itself.
 
     Raises:
         ConfigError: As `cross_validate`, or a stage is not known, or another process is at it.
@@ -105,7 +103,7 @@ def ablate(
         for variant in (_AS_CONFIGURED, *others)
     ]
     measure_all([job for _, each in compared for job in _jobs(each)], tell_fold, executor)
-    rows = _rows(compared, main_score(config.model.task).name)
+    rows = _rows(compared)
     write_rows(rows, folder / "ablation.csv")
     return rows
 
@@ -134,24 +132,23 @@ def _measured(begun: Folds | Job) -> Measured:
     """What was measured on validation or, where there are folds, on all of them."""
     if isinstance(begun, Job):
         return measured_before(begun.run) or Measured({}, 0.0)
-    result, main = summarise(begun), main_score(begun.config.model.task)
-    return Measured(scores_of(result, main), result["seconds"])
+    result = summarise(begun)
+    return Measured(result.scores.named, result.seconds)
 
 
-def _rows(compared: Sequence[tuple[str, Folds | Job]], main: str) -> list[dict[str, Any]]:
+def _rows(compared: Sequence[tuple[str, Folds | Job]]) -> list[VariantResult]:
     """What was measured of each, and how far it is from the first."""
     first = compared[0][1]
-    base = _measured(first).scores[main]
+    base = _measured(first).main.value
     rows = []
     for title, begun in compared:
         found = _measured(begun)
-        value, ends = found.scores[main], None
+        value, ends = found.main.value, None
         if isinstance(begun, Folds) and isinstance(first, Folds) and begun is not first:
             ends = _interval(begun, first)
-        low, high = ends or (None, None)
         difference = None if value is None or base is None else value - base
-        differs = {"difference": difference, "low": low, "high": high}
-        rows.append({"variant": title, **found.scores, **differs, "seconds": found.seconds})
+        low, high = ends or (None, None)
+        rows.append(VariantResult(title, found.scores, difference, low, high, found.seconds))
     return rows
 
 
@@ -165,8 +162,9 @@ def _interval(folds: Folds, base: Folds) -> list[float] | None:
     return difference_interval(differences, found.groups)
 
 
-def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Writes a table as CSV; its columns are those of the last row."""
+def write_rows(results: Sequence[VariantResult | TriedResult], path: Path) -> None:
+    """Writes a table as CSV."""
+    rows = [as_json(each) for each in results]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*rows[-1]])
         writer.writeheader()

@@ -11,15 +11,15 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.dataset.videos import open_data, open_of_run
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.fusing import Several, evaluated
-from pipeline.evaluation.main_score import main_score
 from pipeline.evaluation.predictions import Predictions, joined
+from pipeline.evaluation.results import ChosenResult, Score, TriedResult, as_json
 from pipeline.experiments.ablation import write_rows
 from pipeline.experiments.budget import Clock, in_time
 from pipeline.experiments.choice import Trials
@@ -166,29 +166,18 @@ def finish(choice: Choice, folder: Path, watch: Clock) -> list[OpenedRun]:
     return runs
 
 
-def table(choice: Choice, file: Path) -> list[dict[str, Any]]:
-    """What was tried, a row each, which a CSV file then holds as well.
-
-    Returns:
-        `recipe`; the main `score`, of videos that were held out, and its `interval95`; how many
-        `folds` were tried in how many `seconds`; and the `status`.
-    """
-    rows: list[dict[str, Any]] = []
-    main = main_score(choice.members[0].config.model.task)
+def table(choice: Choice, file: Path) -> list[TriedResult]:
+    """What was tried, a row each, which a CSV file then holds as well."""
+    rows = []
     chosen = {trial.folder for trial in choice.members}
     for trial in choice.trials:
-        scores: dict[str, Any] = {}
-        if trial.answers:
-            scores = joined(trial.answers).scores()
+        main = joined(trial.answers).scores().main if trial.answers else Score("", None)
+        status = "chosen" if trial.folder in chosen else trial.status
+        seconds = round(sum(trial.seconds), 1)
         rows.append(
-            {
-                "recipe": trial.recipe.name,
-                "score": main.of(scores) if scores else None,
-                "interval95": scores[main.level].get(f"{main.name}_interval95") if scores else None,
-                "folds": len(trial.answers),
-                "seconds": round(sum(trial.seconds), 1),
-                "status": "chosen" if trial.folder in chosen else trial.status,
-            }
+            TriedResult(
+                trial.recipe.name, main.value, main.interval95, len(trial.answers), seconds, status
+            )
         )
     write_rows(rows, file)
     return rows
@@ -222,7 +211,7 @@ def begin_auto(
 @held_open()
 def cross_validate_auto(
     config: RunConfig, folder: Path, budget: float, *, overwrite: bool = False
-) -> dict[str, Any]:
+) -> ChosenResult:
     """Chooses for each fold by its training videos alone, and tests what was chosen.
 
     What was finished before is not done again.
@@ -232,11 +221,6 @@ def cross_validate_auto(
         folder: Where they go.
         budget: Seconds for all of them.
         overwrite: Whether one of other settings that is there is replaced.
-
-    Returns:
-        What `crossval.json` then holds: the scores of all videos, see `Predictions.scores`;
-        `main_score`, the name of the one that counts; `chosen`, the recipes of each fold; and
-        `seconds`.
 
     Raises:
         ConfigError: The folder holds something else.
@@ -257,18 +241,18 @@ def cross_validate_auto(
             runs = finish(choice, own / "runs", watch)
             several = evaluated([opened.run.folder for opened in runs], "test")
             answers.append(_fused(several, choice))
-            model = several.model
             chosen.append([trial.recipe.name for trial in choice.members])
             watch.note()
             table(choice, own / "tried.csv")
         whole.note()
-        result = {
-            "main_score": main_score(model.task).name,
-            **joined(answers).scores(),
-            "chosen": chosen,
-            "seconds": round(whole.spent, 1),
-        }
-        write_json(folder / "crossval.json", result)
+        scores = joined(answers).scores()
+        result = ChosenResult(
+            main_score=scores.main.name,
+            scores=scores,
+            chosen=chosen,
+            seconds=round(whole.spent, 1),
+        )
+        write_json(folder / "crossval.json", as_json(result))
         return result
 
 

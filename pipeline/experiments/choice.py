@@ -13,7 +13,6 @@ from typing import Final
 import optuna
 
 from pipeline.errors import DataError
-from pipeline.evaluation.main_score import main_score
 from pipeline.experiments.budget import Clock, last_seconds, longest_fold
 from pipeline.experiments.inner import (
     held_out,
@@ -162,8 +161,7 @@ class Trials:
         trial.answers.append(held_out(trial.folder, fold))
         trial.seconds.append(seconds)
         self._watch.note()
-        main = main_score(trial.config.model.task)
-        score = main.text(main.of(trial.answers[-1].scores()))
+        score = trial.answers[-1].scores().main.text
         name = f"{trial.recipe.name}, fold {fold}/{self._folds}"
         print(f"{name}: {score}, {seconds:.0f} s", flush=True)
 

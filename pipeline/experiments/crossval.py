@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -13,11 +13,17 @@ from pipeline.atomic import write_json
 from pipeline.config import RunConfig, expect
 from pipeline.dataset.videos import open_of_run
 from pipeline.evaluation import metrics
-from pipeline.evaluation.main_score import main_score
 from pipeline.evaluation.plots import plot_confusion
 from pipeline.evaluation.predictions import Predictions, calibrated_predictions, joined
+from pipeline.evaluation.results import (
+    CrossvalResult,
+    FoldResult,
+    Measured,
+    Scores,
+    as_json,
+)
 from pipeline.experiments.jobs import HERE, Executor, Job, measure_all
-from pipeline.experiments.runs import Experiment, Measured, begin, measured_before
+from pipeline.experiments.runs import Experiment, begin, measured_before
 from pipeline.experiments.search import Search
 from pipeline.locks import in_turn
 from pipeline.manifest.split import count_folds
@@ -42,7 +48,7 @@ def cross_validate(
     overwrite: bool = False,
     choose: Search | None = None,
     executor: Executor = HERE,
-) -> dict[str, Any]:
+) -> CrossvalResult:
     """Trains and tests a model for each fold of a data set.
 
     What was finished before is not done again: not a fold, and not an epoch of one. Several calls
@@ -55,13 +61,6 @@ def cross_validate(
         overwrite: Whether a cross-validation with other settings that is there is replaced.
         choose: Searches the settings of each fold; None: all are those of `config`.
         executor: Who works on the folds.
-
-    Returns:
-        What `crossval.json` then holds: `main_score`, the name of the score that runs of the task
-        are compared by; `folds`, for each its scores by name, `num_videos` and `seconds`, those of
-        earlier calls as well; `fold_mean` and `fold_standard_deviation` of each score; `seconds` of
-        all; if there are any, `leaks` of all folds; and scores of all videos with their 95 %
-        interval over groups, see `pipeline.evaluation.predictions.Predictions.scores`.
 
     Raises:
         ConfigError: There are no folds, or the folder holds something else, or another process is
@@ -127,17 +126,31 @@ def begin_folds(
 
 def tell_fold(job: Job, found: Measured) -> None:
     """Prints the main score of a fold."""
-    main = main_score(job.config.model.task)
-    print(f"{job.title}: {main.text(found.scores[main.name])}", flush=True)
+    print(f"{job.title}: {found.main.text}", flush=True)
 
 
-def summarise(folds: Folds) -> dict[str, Any]:
+def summarise(folds: Folds) -> CrossvalResult:
     """Writes and returns what all folds say together, which are measured; see `cross_validate`."""
-    folder, main = folds.folder, main_score(folds.config.model.task)
-    result = {"main_score": main.name, **_by_fold(folds), **_pooled(folder)}
-    if leaks := list(dict.fromkeys(leak for videos in folds.opened for leak in videos.leaks)):
-        result["leaks"] = leaks
-    write_json(folder / "crossval.json", result)
+    found = list(filter(None, (measured_before(job.run) for job in folds.jobs)))
+    of_each = {
+        name: [value for each in found if (value := each.scores[name]) is not None]
+        for name in found[0].scores
+    }
+    num_videos = [videos.num_videos["test"] for videos in folds.opened]
+    numbered = enumerate(zip(num_videos, found, strict=True), 1)
+    result = CrossvalResult(
+        main_score=found[0].main.name,
+        folds=[FoldResult(number, *each) for number, each in numbered],
+        fold_mean={name: float(np.mean(v)) if v else None for name, v in of_each.items()},
+        fold_standard_deviation={
+            name: float(np.std(values, ddof=1)) if len(values) > 1 else None
+            for name, values in of_each.items()
+        },
+        seconds=round(sum(each.seconds for each in found), 1),
+        scores=_pooled(folds.folder),
+        leaks=list(dict.fromkeys(leak for videos in folds.opened for leak in videos.leaks)),
+    )
+    write_json(folds.folder / "crossval.json", as_json(result))
     return result
 
 
@@ -146,7 +159,7 @@ def predictions_of_folds(folder: Path) -> Predictions:
     return joined([calibrated_predictions(run, "test") for run in folds_of(folder)])
 
 
-def _pooled(folder: Path) -> dict[str, Any]:
+def _pooled(folder: Path) -> Scores:
     """Scores of all test videos of all folds; of task video with a picture."""
     found = predictions_of_folds(folder)
     if found.model.task == "video":
@@ -154,25 +167,3 @@ def _pooled(folder: Path) -> dict[str, Any]:
         counts = metrics.confusion(found.answers.argmax(axis=1), found.targets, len(names))
         plot_confusion(counts, names, folder / "confusion.png")
     return found.scores()
-
-
-def _by_fold(folds: Folds) -> dict[str, Any]:
-    """Scores by fold, with their mean and standard deviation; a fold may have none of one."""
-    found = list(filter(None, (measured_before(job.run) for job in folds.jobs)))
-    of_each = {
-        name: [value for each in found if (value := each.scores[name]) is not None]
-        for name in found[0].scores
-    }
-    num_videos = [videos.num_videos["test"] for videos in folds.opened]
-    return {
-        "fold_mean": {name: float(np.mean(v)) if v else None for name, v in of_each.items()},
-        "fold_standard_deviation": {
-            name: float(np.std(values, ddof=1)) if len(values) > 1 else None
-            for name, values in of_each.items()
-        },
-        "seconds": round(sum(each.seconds for each in found), 1),
-        "folds": [
-            {"fold": number, "num_videos": count, **each.as_json()}
-            for number, (count, each) in enumerate(zip(num_videos, found, strict=True), 1)
-        ],
-    }

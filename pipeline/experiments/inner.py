@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pipeline.config import RunConfig
 from pipeline.evaluation.predictions import Predictions, calibrated_predictions
-from pipeline.experiments.runs import Measured, measured, measured_before
+from pipeline.evaluation.results import Measured
+from pipeline.experiments.runs import measured, measured_before
 from pipeline.run import Run
 from pipeline.training.callbacks import TimeLimit
 

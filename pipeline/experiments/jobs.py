@@ -13,8 +13,8 @@ from typing import Any, Final
 from pipeline.config import RunConfig, expect
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import DataError
+from pipeline.evaluation.results import Measured
 from pipeline.experiments.runs import (
-    Measured,
     measured,
     measured_before,
     measured_file,

@@ -16,8 +16,8 @@ from pipeline.config import BackboneConfig, RunConfig
 from pipeline.config.file import differing, load_config, save_config
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.calibrate import calibrate
-from pipeline.evaluation.main_score import MainScore, main_score
 from pipeline.evaluation.predict import predict_split
+from pipeline.evaluation.results import Measured, as_json
 from pipeline.locks import alone
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
@@ -104,24 +104,6 @@ def _remove(parts: Sequence[Path]) -> None:
             shutil.rmtree(part)
 
 
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """What a run gave, as `fold.json` of its folder holds it.
-
-    Attributes:
-        scores: By name, 0 to 1: the main one of its task and, of answers at every frame, F1@50 and
-            edit score; None where no class is there.
-        seconds: That it took in all.
-    """
-
-    scores: Mapping[str, float | None]
-    seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Its scores, and its seconds, by name."""
-        return {**self.scores, "seconds": self.seconds}
-
-
 def measured_file(run: Run) -> Path:
     """The file in which `measured` keeps what a run gave."""
     return run.folder / _MEASURED
@@ -172,22 +154,10 @@ def measured(
         opened = open_run(run)
     if calibrates:
         calibrate(opened)
-    found = predict_split(opened, split).scores()
-    seconds = round(before + time.perf_counter() - started, 1)
-    result = Measured(scores_of(found, main_score(config.model.task)), seconds)
-    write_json(measured_file(run), result.as_json())
+    scores = predict_split(opened, split).scores().named
+    result = Measured(scores, round(before + time.perf_counter() - started, 1))
+    write_json(measured_file(run), as_json(result))
     return result
-
-
-def scores_of(result: Mapping[str, Any], main: MainScore) -> dict[str, float | None]:
-    """Scores by name: the main one and, of answers at every frame, F1@50 and edit score.
-
-    Args:
-        result: See `Predictions.scores`.
-        main: The main score of the task.
-    """
-    segments = {key: result["segments"][key] for key in ("f1_50", "edit") if "segments" in result}
-    return {main.name: main.of(result), **segments}
 
 
 def _is_other(run: Run, config: RunConfig) -> bool:

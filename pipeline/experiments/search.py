@@ -21,7 +21,7 @@ import optuna
 from pipeline.config import RunConfig, expect
 from pipeline.config.file import known_keys, with_values
 from pipeline.errors import ConfigError, PipelineError, check_known
-from pipeline.evaluation.main_score import main_score
+from pipeline.evaluation.results import Score, main_name
 from pipeline.experiments.inner import hold_out, whatever_it_answers
 from pipeline.figures import plain_axes
 from pipeline.locks import if_free, in_turn, is_taken
@@ -116,11 +116,11 @@ class Search:
                 self._try(study, trial, config, folder / f"trial-{trial.number}")
         if study.best_value < 0:
             raise PipelineError(f"{folder}: no settings of --search trained without diverging")
-        main = main_score(config.model.task)
+        main = Score(main_name(config.model.task), study.best_value)
         _plot(study, main.title, folder / "trials.png")
         chosen = self._values(study.best_params)
         best = ", ".join(f"{key} {value}" for key, value in chosen.items())
-        print(f"best of {self.trials} trials, inner {main.text(study.best_value)}: {best}")
+        print(f"best of {self.trials} trials, inner {main.text}: {best}")
         return with_values(config, chosen, "--search")
 
     def _is_done(self, study: optuna.Study) -> bool:
@@ -169,14 +169,14 @@ class Search:
         drawn = {key: suggest(trial, key, choices) for key, choices in self.ranges.items()}
         config = with_values(config, self._values(drawn), "--search")
         own = config if config.split.val_folds else whatever_it_answers(config)
-        main, scores = main_score(config.model.task), list[float]()
+        scores = list[float]()
         shutil.rmtree(folder, ignore_errors=True)
         for fold in range(1, self.inner_folds + 1):
             try:
                 found = hold_out(own, folder, fold, self.inner_folds)
             except DivergenceError:
                 return _DIVERGED
-            scores.append(found.scores[main.name] or 0.0)
+            scores.append(found.main.value or 0.0)
             mean = sum(scores) / len(scores)
             trial.report(mean, fold)
             if trial.should_prune() and fold < self.inner_folds:

@@ -13,7 +13,6 @@ import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.evaluation.fusing import Several
-from pipeline.evaluation.main_score import main_score
 from pipeline.evaluation.predictions import Predictions, joined
 from pipeline.experiments.recipes import Recipe
 from pipeline.tasks.fusion import RULES, Rule
@@ -84,7 +83,7 @@ def score_of(members: Sequence[Trial]) -> float:
     """The main score of the mean of what members answer."""
     several = several_of(members)
     fused = several.fused(several.fusion("average"))
-    return main_score(several.model.task).of(fused.scores()) or 0.0
+    return fused.scores().main.value or 0.0
 
 
 def is_better_with(members: Sequence[Trial], other: Trial) -> bool:

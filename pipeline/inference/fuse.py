@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.config.file import differing
 from pipeline.dataset.videos import open_run_data
@@ -18,9 +17,10 @@ from pipeline.evaluation.fusing import (
     compare,
     cross_validated,
     evaluated,
-    report,
 )
 from pipeline.evaluation.predict import keep_predictions
+from pipeline.evaluation.report import write_fused_report
+from pipeline.evaluation.results import FusedResult, RecordingResult, write_metrics
 from pipeline.inference.fused import Fused, read_fused, trained_runs, write_fused
 from pipeline.manifest.rows import Split
 from pipeline.run import Run, folds_of
@@ -38,7 +38,7 @@ def fuse(
     *,
     rule: Rule = "average",
     crossvals: Sequence[Path] = (),
-) -> dict[str, Any] | None:
+) -> FusedResult | None:
     """Writes a folder that classifies by several runs; nothing of it is fitted on test videos.
 
     Args:
@@ -49,7 +49,7 @@ def fuse(
             calibration is fitted; none: on those for the validation videos.
 
     Returns:
-        See `compare`, of what it was fitted on; None: on nothing, there are no such videos.
+        What it was fitted on, compared; None: on nothing, there are no such videos.
 
     Raises:
         DataError: The runs cannot be fused, or one was not exported.
@@ -84,13 +84,10 @@ def fuse(
     return result
 
 
-def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
+def evaluate_fused(run: Run, split: Split) -> FusedResult:
     """Evaluates fused runs on a split, which each of them has, and writes `metrics.json`.
 
     A run that was not evaluated on the split answers now.
-
-    Returns:
-        What `metrics.json` then holds for the split, see `compare`.
 
     Raises:
         DataError: A run is not where it was, or cannot be evaluated.
@@ -100,11 +97,12 @@ def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
     fusion = several.fusion(fused.rule, fused.temperatures)
     answers = keep_predictions(run, split, several.fused(fusion), fused.calibration)
     result = compare(several, answers, fusion)
-    if several.model.per_frame:
-        write_frames_report(run, split, result, answers.recordings(), answers.class_names)
+    if isinstance(result.scores, RecordingResult):
+        recordings, names = answers.recordings(), answers.class_names
+        write_frames_report(run, split, result.scores, recordings, names, fused=result)
     if several.model.task == "video":
-        report(run, split, answers, result)
-    write_json(run.metrics_file, {**run.metrics(), split: result})
+        write_fused_report(run, split, result, answers)
+    write_metrics(run, split, result)
     return result
 
 

@@ -1,45 +1,52 @@
 """What evaluation says on a terminal."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from pipeline.cli.frame_scores import format_frame_metrics, format_label_metrics
-from pipeline.cli.scores import format_metrics
-from pipeline.evaluation.frame_scores import score_recordings, video_scores
+from pipeline.evaluation.frame_scores import video_scores
+from pipeline.evaluation.metrics import Accuracy, ClassScores, Macro, PairScores
+from pipeline.evaluation.results import (
+    CalibrationScores,
+    LabelResult,
+    LengthScore,
+    OrderScores,
+    UnknownScores,
+    VideoResult,
+    score_recordings,
+)
+from pipeline.evaluation.views import result_text
+from pipeline.tasks.calibration import Calibration
 from tests.evaluation.recordings import NAMES, at_once, exclusive, recording
 
 INTERVAL = "95 % interval over groups 0.500 to 0.900"
 TWO_WAY = "in order 1.000   shuffled 0.500   reversed 0.000"
-RESULT = {
-    "video": {"top1": 0.75, "top5": 1.0, "top1_interval95": [0.5, 0.9]},
-    "clip": {"top1": 0.625, "top5": 0.875, "top1_interval95": None},
-    "per_class": {
-        "jump": {"precision": 0.4, "recall": 0.3, "f1": 0.35, "num_videos": 3},
-        "sit_down_slowly": {"precision": 1.0, "recall": 0.2, "f1": 0.33, "num_videos": 1},
-        "wave": {"precision": 0.0, "recall": None, "f1": 0.0, "num_videos": 0},
+ACCURACY = Accuracy(0.75, [0.5, 0.9], 1.0, None)
+RESULT = VideoResult(
+    video=ACCURACY,
+    clip=Accuracy(0.625, None, 0.875, None),
+    per_class={
+        "jump": ClassScores(0.4, 0.3, 0.35, 3),
+        "sit_down_slowly": ClassScores(1.0, 0.2, 0.33, 1),
+        "wave": ClassScores(0.0, None, 0.0, 0),
     },
-    "macro": {"precision": 0.7, "recall": 0.25, "f1": 0.34},
-    "calibration": {"num_videos": 0, "error_after": 0.1234},
-    "lengths": [{"num_frames": 1, "top1": 0.5}, {"num_frames": 2, "top1": 0.75}],
-    "num_videos": 4,
-    "num_groups": 2,
-    "num_views": 3,
-    "chance": 0.55,
-    "unknown": {"num_videos": 7, "classes": ["run", "sit"], "auroc": 0.9, "rejected": 0.5},
-    "order": {
-        "in_order": 0.75,
-        "shuffled": 0.5,
-        "reversed": 0.25,
-        "pairs": {
-            "num_videos": 2,
-            "reversed_to_partner": 0.5,
-            "two_way": {"in_order": 1.0, "shuffled": 0.5, "reversed": 0.0},
-        },
-    },
-}
+    macro=Macro(0.7, 0.25, 0.34),
+    calibration=CalibrationScores(Calibration(), 0.2, 0.1234, 0.75, 0.9, ()),
+    lengths=[LengthScore(1, 0.5), LengthScore(2, 0.75)],
+    num_videos=4,
+    num_groups=2,
+    num_views=3,
+    chance=0.55,
+    unknown=UnknownScores(7, ["run", "sit"], 0.9, 0.5),
+    order=OrderScores(
+        *(0.75, 0.5, 0.25),
+        PairScores(2, 0.5, {"in_order": 1.0, "shuffled": 0.5, "reversed": 0.0}),
+    ),
+)
 
 
 def test_the_text_says_what_each_number_is_and_what_it_is_worth():
-    assert format_metrics(RESULT, "val").splitlines() == [
+    assert result_text(RESULT, "val").splitlines() == [
         "val: 4 videos of 2 groups, 3 clips a video",
         "these videos chose the epoch and the calibration: on new ones expect a little less",
         f"video  top-1 0.750 ({INTERVAL})   chance 0.550",
@@ -59,18 +66,18 @@ def test_the_text_says_what_each_number_is_and_what_it_is_worth():
         "reversing the frames gives the partner action for 0.500",
     ]
     leaks = ["group 'ann' is in train and test", "group 'bob' is in train and test"]
-    classes = RESULT["per_class"] | dict.fromkeys("abc", RESULT["per_class"]["wave"])
-    text = format_metrics(RESULT | {"leaks": leaks, "per_class": classes}, "test")
+    classes = RESULT.per_class | dict.fromkeys("abc", RESULT.per_class["wave"])
+    text = result_text(replace(RESULT, leaks=leaks, per_class=classes), "test")
     line = text.splitlines()[1]
     assert line.startswith("these figures are not to be believed: 2 leaks between splits")
     assert line.endswith(leaks[0])
     assert f"({INTERVAL})   top-5 1.000   chance" in text
     assert "groups or more)   top-5 0.875\n" in text
-    calibration = {"num_videos": 40, "temperature": 1.5, "logit_threshold": 0.625}
-    calibration |= {"error_before": 0.2, "error_after": 0.1, "answered": 0.75, "top1_answered": 0.9}
 
-    def text(**changes):
-        return format_metrics(RESULT | {"calibration": calibration | changes}, "test")
+    def text(top1_answered=0.9, logit_threshold=0.625):
+        fitted = Calibration(temperature=1.5, logit_threshold=logit_threshold, num_videos=40)
+        calibration = CalibrationScores(fitted, 0.2, 0.1, 0.75, top1_answered, ())
+        return result_text(replace(RESULT, calibration=calibration), "test")
 
     fitted = "temperature 1.50, fitted on 40 validation videos"
     assert f"expected calibration error 0.100 (before: 0.200), {fitted}\n" in text()
@@ -91,10 +98,10 @@ RECORDINGS = [
 
 def test_one_class_at_each_frame():
     result = score_recordings(RECORDINGS, NAMES, background="c", exclusive=True)
-    low, high = result["frames"]["accuracy_interval95"]
+    low, high = result.frames.accuracy_interval95
     late = "start within 0.00 s (mean +0.17 s) and end within 0.00 s (mean +0.08 s)"
     interval = f"95 % interval over groups {low:.3f} to {high:.3f}"
-    assert format_frame_metrics(result | {"leaks": ["a is in both"]}, "val").splitlines() == [
+    assert result_text(replace(result, leaks=["a is in both"]), "val").splitlines() == [
         "val: 3 recordings of 3 groups, 20 frames in 0:10.0; of 1 more frame nothing is known",
         "these videos chose the epoch and the calibration: on new ones expect a little less",
         "these figures are not to be believed: 1 leak between splits, such as: a is in both",
@@ -116,7 +123,7 @@ def test_one_class_at_each_frame():
 
 def test_several_classes_nothing_that_matches_or_was_marked_and_videos_of_several_labels():
     pair = recording(at_once("##..", "....", "...."), at_once("...#", "....", "...."))
-    lines = format_frame_metrics(
+    lines = result_text(
         score_recordings([pair], ["a class with quite a long name", "b", "c"], exclusive=False),
         "test",
     ).splitlines()
@@ -128,11 +135,12 @@ def test_several_classes_nothing_that_matches_or_was_marked_and_videos_of_severa
     assert lines[8].endswith("–      –      –        0/0        0.0/0.0      –")
     empty = recording(*(at_once("....", "....", "....") for _ in range(2)))
     result = score_recordings([empty], NAMES, exclusive=False)
-    assert "macro F1 –   mean average precision –   kappa –" in format_frame_metrics(result, "test")
+    assert "macro F1 –   mean average precision –   kappa –" in result_text(result, "test")
     human, machine = at_once("##..", ".#.."), at_once("#.#.", ".#..")
     chances = np.where(machine, 0.9, 0.1)
     scores = video_scores(human.astype(int), chances, machine, list("xxxx"), list("ab"))
-    lines = format_label_metrics(scores | {"leaks": ["a is in both"]}, "test").splitlines()
+    result = LabelResult(videos=scores, leaks=["a is in both"])
+    lines = result_text(result, "test").splitlines()
     assert lines == [
         "test: 4 videos of 1 group",
         "these figures are not to be believed: 1 leak between splits, such as: a is in both",

@@ -14,8 +14,9 @@ from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.videos import check_frames, open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.calibrate import calibrate, fitted
-from pipeline.evaluation.evaluate import evaluate, summarise
+from pipeline.evaluation.evaluate import evaluate, video_result
 from pipeline.evaluation.predict import predict
+from pipeline.evaluation.results import LengthScore, OrderScores, as_json
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.frames.chunks import read_index, segment_file
 from pipeline.models.recognizer import build_recognizer, load_recognizer
@@ -110,13 +111,13 @@ def test_order_and_length_tell_what_a_run_goes_by(evaluated_right, blob_store):
 def test_views_are_averaged_over_logits():
     """One sure view outweighs two unsure ones: no vote, and no mean of probabilities."""
     logits = np.array([[[0.0, 3.0]], [[8.0, 0.0]], [[0.0, 3.0]]], np.float32)
-    result = summarise(clips_of(logits, ["g"]), Calibration())
+    result = summarised(clips_of(logits, ["g"]))
     assert result["video"]["top1"] == 1
     assert result["clip"]["top1"] == pytest.approx(1 / 3)
     assert (result["num_videos"], result["num_views"]) == (1, 3)
     assert result["video"]["top1_interval95"] is None, "one group has no interval"
     logits = np.random.default_rng(0).normal(size=(3, 40, 8)).astype(np.float32)
-    result = summarise(clips_of(logits, ["g"] * 40), Calibration())
+    result = summarised(clips_of(logits, ["g"] * 40))
     labels = np.arange(40) % 8
     clips, all_labels = logits.reshape(-1, 8), np.tile(labels, 3)
     for k in (1, 5):
@@ -127,6 +128,12 @@ def test_views_are_averaged_over_logits():
         for name, truth in (("video", labels), ("clip", all_labels)):
             share = (best[name] == truth[:, None]).any(axis=1).mean()
             assert result[name][f"top{k}"] == pytest.approx(share)
+
+
+def summarised(clips):
+    """The result, as JSON has it, of clips by which nothing else was measured."""
+    order = OrderScores(0.5, 0.5, 0.5)
+    return as_json(video_result(clips, Calibration(), lengths=[LengthScore(1, 0.5)], order=order))
 
 
 def clips_of(logits, groups):
@@ -144,7 +151,7 @@ def test_probabilities_and_answers_are_those_of_the_calibration(evaluated, hasty
     before, lines = evaluated.metrics()["test"], read(evaluated, "test")
     least = sorted(float(line["max_logit"]) for line in lines)[6]
     write_calibration(run, Calibration(temperature=4.0, logit_threshold=least, num_videos=9))
-    result = evaluate(run)
+    result = as_json(evaluate(run))
     assert run.metrics() == {"test": result}
     found = result["calibration"]
     assert found["error_before"] == before["calibration"]["error_after"] != found["error_after"]
@@ -247,7 +254,7 @@ def test_as_many_views_as_asked_for_of_a_data_set_that_was_moved_unless_a_file_c
     run = copy_of(hasty_run, tmp_path / "run", data="gone")
     moved = shutil.copytree(blob_store.path, tmp_path / "moved")
     result = evaluate(run, data=moved, views=1)
-    assert (result["num_views"], result["num_videos"]) == (1, 16)
+    assert (result.num_views, result.num_videos) == (1, 16)
     clip = blob_store.of_split("test")[0]
     shard = segment_file(moved / "frames", clip.frames, 0)
     start, *_ = read_index(moved / "frames", clip.frames).entries[6, 0].tolist()
@@ -317,8 +324,8 @@ def test_there_must_be_such_videos_in_a_table_or_a_store(
 def test_figures_by_hand():
     known, scores = np.array([9.0, 8.0, 4.0]), {"b": [5.0], "a": [-3.0, 8.5]}
     found = unknown_test(known, scores, Calibration(logit_threshold=5.0))
-    assert found["classes"] == ["a", "b"]
-    assert found["num_videos"] == 3
-    assert found["auroc"] == pytest.approx((3 + 2 + 1) / 9), "of each known one, those below it"
-    assert found["rejected"] == pytest.approx(1 / 3)
-    assert unknown_test(known, scores, Calibration())["rejected"] == 0
+    assert found.classes == ["a", "b"]
+    assert found.num_videos == 3
+    assert found.auroc == pytest.approx((3 + 2 + 1) / 9), "of each known one, those below it"
+    assert found.rejected == pytest.approx(1 / 3)
+    assert unknown_test(known, scores, Calibration()).rejected == 0

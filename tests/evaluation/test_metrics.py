@@ -15,7 +15,7 @@ from pipeline.evaluation.intervals import (
     difference_ends,
     difference_interval,
 )
-from pipeline.evaluation.main_score import main_score
+from pipeline.evaluation.results import main_score
 from pipeline.tasks.multi_class import MultiClass
 from tests.evaluation.made_up_crossval import some_answers, write_crossval
 
@@ -38,22 +38,21 @@ def test_figures_of_answers_and_classes_by_hand():
     # Class c was never answered: its precision counts as 0. There is no video of class d.
     labels, answers = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 1])
     table = metrics.per_class(answers, labels, ["a", "b", "c", "d"])
-    half = {"precision": pytest.approx(1 / 3), "recall": 1.0, "f1": 0.5, "num_videos": 1}
-    assert table["b"] == half
-    assert table["a"]["recall"] == pytest.approx(2 / 3)
-    assert table["c"] == {"precision": None, "recall": 0, "f1": 0, "num_videos": 1}
-    assert table["d"] == {"precision": None, "recall": None, "f1": None, "num_videos": 0}
+    assert table["b"] == metrics.ClassScores(pytest.approx(1 / 3), 1.0, 0.5, 1)
+    assert table["a"].recall == pytest.approx(2 / 3)
+    assert table["c"] == metrics.ClassScores(None, 0, 0, 1)
+    assert table["d"] == metrics.ClassScores(None, None, None, 0)
     found = metrics.macro(table)
-    assert found["precision"] == pytest.approx((1 + 1 / 3 + 0) / 3)
-    assert found["recall"] == pytest.approx((2 / 3 + 1 + 0) / 3)
-    assert found["f1"] == pytest.approx((0.8 + 0.5 + 0) / 3)
+    assert found.precision == pytest.approx((1 + 1 / 3 + 0) / 3)
+    assert found.recall == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert found.f1 == pytest.approx((0.8 + 0.5 + 0) / 3)
     # How often those answers are right that are as sure.
     confidences = np.array([0.95, 1.0, 0.55, 0.05])
     bins = metrics.reliability(confidences, np.array([True, False, True, False]))
     assert bins == [
-        {"num_videos": 1, "confidence": 0.05, "accuracy": 0},
-        {"num_videos": 1, "confidence": 0.55, "accuracy": 1},
-        {"num_videos": 2, "confidence": pytest.approx(0.975), "accuracy": 0.5},
+        metrics.Tenth(1, 0.05, 0),
+        metrics.Tenth(1, 0.55, 1),
+        metrics.Tenth(2, pytest.approx(0.975), 0.5),
     ]
     error = metrics.calibration_error(confidences, np.array([True, False, True, False]))
     assert error == pytest.approx((0.05 + 0.45 + 2 * 0.475) / 4)
@@ -64,19 +63,17 @@ def test_figures_of_answers_and_classes_by_hand():
     labels = np.array([0, 2, 1, 2])
     logits = {"in_order": in_order, "reversed": backwards}
     result = metrics.order_pairs(logits, labels, names, [("down", "up")])
-    assert result["num_videos"] == 3
+    assert result.num_videos == 3
     # Answers in order: down, up, down. Their partners: up, down, up. Reversed: up, other, down.
-    assert result["reversed_to_partner"] == pytest.approx(1 / 3)
-    assert result["two_way"] == pytest.approx({"in_order": 2 / 3, "reversed": 1 / 3})
-    result = {
-        "video": {"top1": 0.1},
-        "videos": {"accuracy": 0.2, "mean_average_precision": 0.3},
-        "frames": {"accuracy": 0.4, "mean_average_precision": None},
-    }
-    tasks = ("video", "video-multilabel", "frames", "frames-multilabel")
-    assert [main_score(task).of(result) for task in tasks] == [0.1, 0.3, 0.4, None]
-    assert main_score("video").text(0.12345) == "top-1 0.123"
-    assert main_score("frames-multilabel").text(None) == "mean average precision –"
+    assert result.reversed_to_partner == pytest.approx(1 / 3)
+    assert result.two_way == pytest.approx({"in_order": 2 / 3, "reversed": 1 / 3})
+    video, frames = {"top1": 0.1, "top1_interval95": [0, 0.3]}, {"accuracy": 0.4, "exclusive": True}
+    assert main_score({"video": video}) == ("top1", 0.1, [0, 0.3])
+    precision = {"accuracy": 0.2, "mean_average_precision": None}
+    for level in ("videos", "frames"):
+        assert main_score({level: precision}).text == "mean average precision –"
+    assert main_score({"frames": frames, "video": {}}).text == "accuracy 0.400"
+    assert main_score({}) is None
 
 
 # Intervals.

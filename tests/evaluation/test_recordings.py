@@ -9,8 +9,7 @@ from sklearn import metrics
 
 from pipeline.config import ModelConfig
 from pipeline.errors import DataError
-from pipeline.evaluation.bouts import bouts, summary, write_bouts
-from pipeline.evaluation.frame_scores import frame_scores, score_recordings, video_scores
+from pipeline.evaluation.frame_scores import frame_scores, video_scores
 from pipeline.evaluation.frames_report import (
     LAST_TICK,
     MOST_TICKS,
@@ -27,8 +26,12 @@ from pipeline.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
-from pipeline.evaluation.recordings import Recording
+from pipeline.evaluation.recordings import Agreed, Recording, bouts, summary, write_bouts
+from pipeline.evaluation.results import as_json, score_recordings
 from pipeline.evaluation.segmental import (
+    Lateness,
+    Overlaps,
+    SegmentCounts,
     edit_score,
     matches,
     segment_f1,
@@ -72,7 +75,7 @@ def test_edit_score_is_that_of_every_way_of_counting():
         ("....", "abab", 0),
         ("....", "....", 100),
     ):
-        assert scores(found, true)["edit"] == pytest.approx(expected)
+        assert scores(found, true).edit == pytest.approx(expected)
 
     def distance(one, other):
         if not one or not other:
@@ -96,13 +99,12 @@ def test_edit_score_is_that_of_every_way_of_counting():
         ("bbbbaaaa", 0, 0),
     ):
         result = scores(found, "aaaabbbb")
-        assert (result["f1_25"], result["f1_50"]) == pytest.approx((f1_25, f1_50))
+        assert (result.f1_25, result.f1_50) == pytest.approx((f1_25, f1_50))
     # Recordings count together, but the edit score is their mean.
     found, true = [labels("abb"), labels("cccc")], [labels("abb"), labels("aaac")]
     result = segmental_scores(found, true)
-    assert result["accuracy"] == pytest.approx(4 / 7)
-    assert result["edit"] == pytest.approx((100 + 50) / 2)
-    assert result["f1_25"] == pytest.approx(2 * 3 / (3 + 4))
+    assert result.edit == pytest.approx((100 + 50) / 2)
+    assert result.f1_25 == pytest.approx(2 * 3 / (3 + 4))
     with pytest.raises(ValueError, match="zip"):
         segmental_scores(found, true[:1])
     nothing = segments_of(labels(""))
@@ -134,19 +136,19 @@ def test_segments_match_within_their_class():
     human = at_once("####....", "..######", "........")
     machine = at_once("##......", "...#####", ".#.#....")
     scores = several(recording(human, machine))
-    assert scores["f1_50"] == scores["f1_10"] == pytest.approx(2 * 2 / (2 + 4))
-    assert scores["edit"] == pytest.approx(100 * (1 - 2 / 4))
-    assert scores["num_segments"] == {"human": 2, "machine": 4, "matched": 2}
-    assert scores["start_error_seconds"] == {"median_absolute": 0.5, "mean": 0.5}
-    assert scores["end_error_seconds"] == {"median_absolute": 1.0, "mean": -1.0}
+    assert scores.f1_50 == scores.f1_10 == pytest.approx(2 * 2 / (2 + 4))
+    assert scores.edit == pytest.approx(100 * (1 - 2 / 4))
+    assert scores.num_segments == SegmentCounts(2, 4, 2)
+    assert scores.start_error_seconds == Lateness(0.5, 0.5)
+    assert scores.end_error_seconds == Lateness(1.0, -1.0)
     # Errors are in seconds, and of all recordings.
     first = recording(at_once("...####."), at_once("..#####."), fps=2.0)
     second = recording(at_once("####...."), at_once("######.."), name="b")
     scores = several(second, first)
-    assert scores["start_error_seconds"] == {"median_absolute": 0.25, "mean": -0.25}
-    assert scores["end_error_seconds"] == {"median_absolute": 1.0, "mean": 1.0}
+    assert scores.start_error_seconds == Lateness(0.25, -0.25)
+    assert scores.end_error_seconds == Lateness(1.0, 1.0)
     nothing = several(recording(at_once("#..."), at_once("...#")))
-    assert nothing["start_error_seconds"] == {"median_absolute": None, "mean": None}
+    assert nothing.start_error_seconds == Lateness(None, None)
     # They match as they do by sets of frames.
     rng = np.random.default_rng(2)
     for _ in range(60):
@@ -161,20 +163,19 @@ def test_segments_match_within_their_class():
 def test_background_is_no_segment_but_for_those_who_count_it():
     pair = exclusive("ccaacc", "ccccbb")
     scores = segment_scores([pair], background=2, exclusive=True)
-    assert scores["num_segments"] == {"human": 1, "machine": 1, "matched": 0}
-    assert (scores["f1_50"], scores["edit"]) == (0, 0)
-    with_background = {"edit": 100 * (1 - 2 / 3), "f1_10": 2 / 5, "f1_25": 2 / 5, "f1_50": 2 / 5}
-    assert scores["with_background"] == pytest.approx(with_background)
+    assert scores.num_segments == SegmentCounts(1, 1, 0)
+    assert (scores.f1_50, scores.edit) == (0, 0)
+    assert scores.with_background == Overlaps(pytest.approx(100 * (1 - 2 / 3)), 2 / 5, 2 / 5, 2 / 5)
     # Unknown frames split nothing, and each recording has its name.
     scores = segment_scores([exclusive("aa??aa", "aabbaa")], background=None, exclusive=True)
-    assert scores["num_segments"] == {"human": 1, "machine": 1, "matched": 1}
-    assert scores["edit"] == 100
+    assert scores.num_segments == SegmentCounts(1, 1, 1)
+    assert scores.edit == 100
     scores = several(recording(at_once("##.##"), at_once("#####"), unknown=[2]))
-    assert scores["f1_50"] == 1
-    assert scores["num_segments"]["human"] == 1
+    assert scores.f1_50 == 1
+    assert scores.num_segments.human == 1
     good, bad = exclusive("aabb", "aabb", name="z"), exclusive("aabb", "cccc", name="b")
     scores = segment_scores([good, bad], background=None, exclusive=True)
-    named = {row["recording"]: row["f1_50"] for row in scores["f1_50_by_recording"]}
+    named = {row.recording: row.f1_50 for row in scores.f1_50_by_recording}
     assert [*named.items()] == [("b", 0.0), ("z", 1.0)]
 
 
@@ -208,14 +209,11 @@ def test_the_table_of_bouts_of_human_and_machine_and_their_summary(tmp_path):
     whole = bouts([SEVERAL], ["walk", "wäve"], exclusive=False)
     assert whole == [rows[0], rows[5]]
     assert rows[0].human == Amount(2, 1.5, 0.75, 1.0, 0.3)
-    found = summary(bouts([SEVERAL], ["walk", "wave"], exclusive=False, bin_seconds=1))
-    (row,) = found["recordings"]
-    classes = row.pop("classes")
-    assert row == {"recording": "a.mp4", "group": "a", "seconds": 5, "known_seconds": 5}
-    assert list(classes) == ["walk", "wave"]
-    keys = ("count", "total_seconds", "mean_seconds", "latency_seconds", "share")
-    assert classes["wave"]["machine"] == dict(zip(keys, (0, 0, None, None, 0), strict=True))
-    assert classes["walk"]["human"]["count"] == 2
+    (row,) = summary(bouts([SEVERAL], ["walk", "wave"], exclusive=False, bin_seconds=1)).recordings
+    assert (row.recording, row.group, row.seconds, row.known_seconds) == ("a.mp4", "a", 5, 5)
+    assert list(row.classes) == ["walk", "wave"]
+    assert row.classes["wave"].machine == Amount(0, 0, None, None, 0)
+    assert row.classes["walk"].human.count == 2
 
 
 def test_which_classes_recordings_and_bins_have_rows():
@@ -263,7 +261,7 @@ def agreement(*pairs, unknown=(), fps=1.0):
         for number, (human, machine) in enumerate(pairs)
     ]
     rows = bouts([*recordings, *unknown], ["walk", "wave"], exclusive=False)
-    return summary(rows)["agreement"]
+    return summary(rows).agreement
 
 
 def test_agreement_over_recordings():
@@ -271,20 +269,20 @@ def test_agreement_over_recordings():
     for fps in (1.0, 100.0):
         found = agreement((2, 3), (4, 3), (6, 6), fps=fps)
         walk, wave = found["walk"], found["wave"]
-        assert walk["total_seconds"]["correlation"] == pytest.approx(6 / np.sqrt(8 * 6))
-        assert walk["total_seconds"]["mean_absolute_difference"] == pytest.approx(2 / 3 / fps)
-        assert walk["count"] == {"correlation": None, "mean_absolute_difference": 0.0}
-        same = {"correlation": pytest.approx(1), "mean_absolute_difference": 0}
-        assert wave["total_seconds"] == same
+        assert walk.total_seconds.correlation == pytest.approx(6 / np.sqrt(8 * 6))
+        assert walk.total_seconds.mean_absolute_difference == pytest.approx(2 / 3 / fps)
+        assert walk.count == Agreed(None, 0.0)
+        same = Agreed(pytest.approx(1), 0)
+        assert wave.total_seconds == same
     for pairs in (
         ((2, 3), (4, 6)),
         ((2, 3), (4, 3), (6, 3)),
         ((3, 2), (3, 4), (3, 6)),
     ):
-        assert agreement(*pairs)["walk"]["total_seconds"]["correlation"] is None
+        assert agreement(*pairs)["walk"].total_seconds.correlation is None
     nothing = recording(at_once("#", "#"), at_once("#", "#"), name="x", unknown=[0])
-    found = agreement((2, 3), (4, 3), unknown=[nothing])["walk"]["total_seconds"]
-    assert found == {"correlation": None, "mean_absolute_difference": 1.0}
+    found = agreement((2, 3), (4, 3), unknown=[nothing])["walk"].total_seconds
+    assert found == Agreed(None, 1.0)
 
 
 # Frames.
@@ -294,7 +292,7 @@ EXCLUSIVE = [exclusive("aabb?", "abbba", fps=2.0), exclusive("c", "c", name="b.m
 
 def test_one_class_at_each_frame():
     """By hand: a is one of two found, b is answered once too often, one frame is not known."""
-    scores = frame_scores(EXCLUSIVE, NAMES, background="c", exclusive=True)
+    scores = as_json(frame_scores(EXCLUSIVE, NAMES, background="c", exclusive=True))
     rows = scores.pop("per_class")
     assert (scores.pop("exclusive"), scores.pop("background")) == (True, "c")
     assert scores == pytest.approx(
@@ -323,19 +321,20 @@ def test_several_classes_at_once():
     """By hand: one frame lacks a, one has it too much; nobody ever says c."""
     human, machine = at_once("##..", ".#..", "...."), at_once("#.#.", ".#..", "....")
     frames = frame_scores([recording(human, machine)], NAMES, exclusive=False)
-    assert frames["accuracy"] == 0.5
-    assert frames["chance"] == 0.5
-    assert frames["kappa"] == pytest.approx((0 + 1) / 2)
-    assert frames["macro_f1"] == frames["macro_f1_without_background"] == pytest.approx(0.75)
-    assert frames["mean_average_precision"] == pytest.approx((0.5 * 0.5 + 0.5 * 0.5 + 1) / 2)
+    assert frames.accuracy == 0.5
+    assert frames.chance == 0.5
+    assert frames.kappa == pytest.approx((0 + 1) / 2)
+    assert frames.macro_f1 == frames.macro_f1_without_background == pytest.approx(0.75)
+    assert frames.mean_average_precision == pytest.approx((0.5 * 0.5 + 0.5 * 0.5 + 1) / 2)
     undefined = ("precision", "recall", "f1", "average_precision", "kappa")
     nothing = dict.fromkeys(undefined) | {"num_frames": 0, "share": 0.0}
-    assert frames["per_class"]["c"] == nothing
+    assert as_json(frames.per_class["c"]) == nothing
     # A frame of several labels is known where classes may hold at once, and there alone.
-    assert frame_scores([recording(human, machine)], NAMES, exclusive=True)["num_frames"] == 1
+    assert frame_scores([recording(human, machine)], NAMES, exclusive=True).num_frames == 1
     # The same of videos.
     groups = list("wxyz")
-    scores = video_scores(human.astype(int), machine * 0.8 + 0.1, machine, groups, NAMES)
+    found = video_scores(human.astype(int), machine * 0.8 + 0.1, machine, groups, NAMES)
+    scores, frames = as_json(found), as_json(frames)
     right = np.array([True, False, False, True])
     assert scores.pop("accuracy_interval95") == accuracy_interval(right, groups)
     assert (scores.pop("num_videos"), scores.pop("num_groups")) == (4, 4)
@@ -348,31 +347,31 @@ def test_several_classes_at_once():
 def test_a_class_that_is_never_answered_or_not_there():
     """The one counts as not found, the other not at all; nor does anything where all is empty."""
     scores = frame_scores([exclusive("aab", "aaa")], NAMES, exclusive=True)
-    assert scores["macro_f1"] == pytest.approx((0.8 + 0) / 2)
-    assert scores["per_class"]["b"]["precision"] is None
-    assert scores["per_class"]["b"]["recall"] == 0
+    assert scores.macro_f1 == pytest.approx((0.8 + 0) / 2)
+    assert scores.per_class["b"].precision is None
+    assert scores.per_class["b"].recall == 0
     scores = frame_scores([exclusive("aab", "aac")], NAMES, exclusive=True)
-    assert scores["macro_f1"] == pytest.approx((1 + 0) / 2)
-    assert scores["per_class"]["c"]["precision"] == 0
+    assert scores.macro_f1 == pytest.approx((1 + 0) / 2)
+    assert scores.per_class["c"].precision == 0
     empty = at_once("...", "...", "...")
     scores = frame_scores([recording(empty, empty)], NAMES, exclusive=False)
-    assert scores["accuracy"] == 1
-    assert {scores[key] for key in ("macro_f1", "mean_average_precision", "kappa")} == {None}
+    assert scores.accuracy == 1
+    assert {scores.macro_f1, scores.mean_average_precision, scores.kappa} == {None}
     # All scores together, and where nothing is known.
     scores = score_recordings(EXCLUSIVE, NAMES, background="c", exclusive=True)
-    assert scores["frames"] == frame_scores(EXCLUSIVE, NAMES, background="c", exclusive=True)
-    assert scores["segments"]["num_segments"] == {"human": 2, "machine": 2, "matched": 2}
-    assert list(scores["bouts"]["agreement"]) == ["a", "b"]
+    assert scores.frames == frame_scores(EXCLUSIVE, NAMES, background="c", exclusive=True)
+    assert scores.segments.num_segments == SegmentCounts(2, 2, 2)
+    assert list(scores.bouts.agreement) == ["a", "b"]
     plain = score_recordings(EXCLUSIVE, NAMES, exclusive=True)
-    assert plain["segments"]["num_segments"] == {"human": 3, "machine": 3, "matched": 3}
+    assert plain.segments.num_segments == SegmentCounts(3, 3, 3)
     unknown = exclusive("???", "aaa", name="b.mp4")
     with pytest.raises(DataError, match="of any frame of 1 recording,"):
         frame_scores([unknown], NAMES, exclusive=True)
     scores = score_recordings([exclusive("aab", "aaa"), unknown], NAMES, exclusive=True)
-    assert scores["frames"]["num_recordings"] == 1
-    assert scores["frames"]["num_unknown_frames"] == 3
-    assert [row["recording"] for row in scores["segments"]["f1_50_by_recording"]] == ["a.mp4"]
-    assert scores["bouts"]["recordings"][1]["known_seconds"] == 0
+    assert scores.frames.num_recordings == 1
+    assert scores.frames.num_unknown_frames == 3
+    assert [row.recording for row in scores.segments.f1_50_by_recording] == ["a.mp4"]
+    assert scores.bouts.recordings[1].known_seconds == 0
 
 
 GROUPED = [
@@ -388,9 +387,9 @@ def test_interval_counts_stretches_of_the_same_labels():
     scale = 8 / 14
     expected = accuracy_ends(np.array([4, 3, 4]) * scale, np.array([4, 4, 6]) * scale)
     scores = frame_scores(GROUPED, NAMES, exclusive=True)
-    assert scores["accuracy_interval95"] == pytest.approx(expected.tolist())
-    assert scores["accuracy_interval95"][0] < scores["accuracy"] < 1
-    assert frame_scores(GROUPED[1:], NAMES, exclusive=True)["accuracy_interval95"] is None
+    assert scores.accuracy_interval95 == pytest.approx(expected.tolist())
+    assert scores.accuracy_interval95[0] < scores.accuracy < 1
+    assert frame_scores(GROUPED[1:], NAMES, exclusive=True).accuracy_interval95 is None
     # More frames a second of the same make it no narrower.
     longer = [
         dataclasses.replace(
@@ -402,7 +401,7 @@ def test_interval_counts_stretches_of_the_same_labels():
         for each in GROUPED
     ]
     again = frame_scores(longer, NAMES, exclusive=True)
-    assert again["accuracy_interval95"] == pytest.approx(expected.tolist())
+    assert again.accuracy_interval95 == pytest.approx(expected.tolist())
 
 
 def test_random_frames_as_scikit_learn_has_it():
@@ -414,17 +413,17 @@ def test_random_frames_as_scikit_learn_has_it():
         for name, at in (("a", slice(20)), ("b", slice(20, 60)))
     ]
     scores = frame_scores(parts, NAMES, exclusive=False)
-    assert scores["accuracy"] == pytest.approx(metrics.accuracy_score(labels, answers))
-    assert scores["macro_f1"] == pytest.approx(metrics.f1_score(labels, answers, average="macro"))
+    assert scores.accuracy == pytest.approx(metrics.accuracy_score(labels, answers))
+    assert scores.macro_f1 == pytest.approx(metrics.f1_score(labels, answers, average="macro"))
     precision = metrics.average_precision_score(labels, probabilities)
-    assert scores["mean_average_precision"] == pytest.approx(precision)
+    assert scores.mean_average_precision == pytest.approx(precision)
     kappas = [metrics.cohen_kappa_score(labels[:, n], answers[:, n]) for n in range(3)]
-    assert scores["kappa"] == pytest.approx(np.mean(kappas))
-    rows = scores["per_class"].values()
+    assert scores.kappa == pytest.approx(np.mean(kappas))
+    rows = scores.per_class.values()
     found = metrics.precision_recall_fscore_support(labels, answers, average=None)
     for key, value in zip(("precision", "recall", "f1"), found, strict=False):
-        assert [row[key] for row in rows] == pytest.approx(value.tolist())
-    assert [row["share"] for row in rows] == pytest.approx(labels.mean(axis=0).tolist())
+        assert [getattr(row, key) for row in rows] == pytest.approx(value.tolist())
+    assert [row.share for row in rows] == pytest.approx(labels.mean(axis=0).tolist())
 
 
 # What is kept of them, their mistakes, and how they are drawn.
@@ -512,7 +511,7 @@ COLOURS = {"a": "#aa0000", "b": "#00bb00", "c": "#0000cc", "<x>": "#ffffff"}
 def bars(drawn):
     """Class of the group, fill, first and last second, top and bottom, title."""
     found = []
-    for attributes, paths in re.findall(r"<g ([^>]*)>(.*?)</g>", drawn["bars"]):
+    for attributes, paths in re.findall(r"<g ([^>]*)>(.*?)</g>", drawn.bars):
         who = re.search(r'class="(\w+)"', attributes)[1]
         fill = re.search(r'fill="(\S+)"', attributes)
         pattern = r'<path d="M(\S+) (\S+)H(\S+)v(\S+)H\1z"><title>(.*?)</title></path>'
@@ -525,8 +524,8 @@ def bars(drawn):
 def test_human_is_above_machine_in_the_row_of_a_class():
     human, machine = at_once("##..", "....", ".##."), at_once(".##.", "....", "....")
     drawn = ribbon(recording(human, machine, fps=2.0), NAMES, COLOURS, exclusive=False)
-    assert (drawn["name"], drawn["seconds"], drawn["height"]) == ("a.mp4", 2, 20)
-    assert drawn["rows"] == [{"name": name, "colour": COLOURS[name]} for name in ("a", "c")]
+    assert (drawn.name, drawn.seconds, drawn.height) == ("a.mp4", 2, 20)
+    assert drawn.rows == ["a", "c"]
     assert bars(drawn) == [
         ("human", "#aa0000", (0, 1), (1, 5), "a, human: 0:00.0 to 0:01.0"),
         ("machine", "#aa0000", (0.5, 1.5), (5, 9), "a, machine: 0:00.5 to 0:01.5"),
@@ -534,14 +533,14 @@ def test_human_is_above_machine_in_the_row_of_a_class():
     ]
     # Background has no row, and what is not known lies behind all.
     drawn = ribbon(exclusive("cca", "ccc"), NAMES, COLOURS, background="c", exclusive=True)
-    assert [row["name"] for row in drawn["rows"]] == ["a"]
+    assert drawn.rows == ["a"]
     nothing = ribbon(exclusive("cc", "cc"), NAMES, COLOURS, background="c", exclusive=True)
-    assert (nothing["rows"], nothing["height"], bars(nothing)) == ([], 10, [])
+    assert (nothing.rows, nothing.height, bars(nothing)) == ([], 10, [])
     first = bars(ribbon(exclusive("a??b", "aabb"), NAMES, COLOURS, exclusive=True))[0]
     assert first == ("unknown", None, (1, 3), (0, 20), "nothing is known: 0:01.0 to 0:03.0")
     drawn = ribbon(recording(at_once("#"), at_once("#")), ["<x>"], COLOURS, exclusive=False)
-    assert "&lt;x&gt;, human" in drawn["bars"]
-    assert "<x>" not in drawn["bars"]
+    assert "&lt;x&gt;, human" in drawn.bars
+    assert "<x>" not in drawn.bars
     late = np.arange(360_000)[:, None] >= 359_998
     drawn = ribbon(recording(late, late, fps=10.0), ["a"], COLOURS, exclusive=False)
     assert bars(drawn)[0][2] == pytest.approx((35999.8, 36000.0), abs=0.01)

@@ -1,10 +1,10 @@
 """The pages on runs: whole, true, and in need of nothing else."""
 
-import dataclasses
 import html.parser
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
@@ -14,13 +14,20 @@ from pipeline.config import FramesConfig, RunConfig
 from pipeline.config.file import save_config
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.evaluation import plots
-from pipeline.evaluation.evaluate import summarise
-from pipeline.evaluation.frame_scores import score_recordings
+from pipeline.evaluation.evaluate import video_result
 from pipeline.evaluation.frames_report import MOST_MISTAKES, longest_mistakes, write_frames_report
-from pipeline.evaluation.page import _page
+from pipeline.evaluation.metrics import ClassScores, Tenth
 from pipeline.evaluation.predict import predict
 from pipeline.evaluation.report import MOST_MISTAKES as MOST_OF_VIDEOS
 from pipeline.evaluation.report import write_report
+from pipeline.evaluation.results import (
+    LengthScore,
+    OrderScores,
+    UnknownScores,
+    as_json,
+    score_recordings,
+)
+from pipeline.evaluation.views import _page
 from pipeline.figures import frame_strip
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
@@ -140,15 +147,16 @@ def test_a_run_without_mistakes_and_what_preparing_said_loads_nothing(evaluated_
 def test_leaks_come_first_and_a_data_report_may_be_gone(hasty_run, blob_store, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run")
     found = predict(load_recognizer(run.model_file), blob_store, run.config(), "test")
-    result = summarise(found, Calibration()) | {
-        "leaks": ["group 'a*n*n' is in train and test"],
-        "lengths": [{"num_frames": 1, "top1": 0.5}],
-        "order": {"in_order": 0.5, "shuffled": 0.5, "reversed": 0.5},
-        "unknown": {"num_videos": 7, "classes": ["r_u_n"], "auroc": 0.9, "rejected": 0.5},
-    }
-    result["calibration"]["logit_threshold"] = 0.0
+    result = video_result(
+        found,
+        Calibration(logit_threshold=0.0),
+        lengths=[LengthScore(1, 0.5)],
+        order=OrderScores(0.5, 0.5, 0.5),
+        unknown=UnknownScores(7, ["r_u_n"], 0.9, 0.5),
+        leaks=["group 'a*n*n' is in train and test"],
+    )
     (tmp_path / "frames").symlink_to(blob_store.frames_folder)
-    data = dataclasses.replace(blob_store, path=tmp_path)
+    data = replace(blob_store, path=tmp_path)
     write_report(run, "test", result, found.by_video().calibrated(Calibration()), data)
     page, card = page_of(run), (run.report / "report.md").read_text()
     page.expect(
@@ -183,8 +191,7 @@ def report(folder, recordings, *, background="", split="test", exclusive=True, l
     run.environment_file.write_text(json.dumps(environment))
     (run.report / f"{split}_mistake_9.jpg").write_bytes(b"of an evaluation before")
     result = score_recordings(recordings, NAMES, background=background, exclusive=exclusive)
-    if leaks:
-        result["leaks"] = leaks
+    result = replace(result, leaks=leaks)
     asked = []
 
     def strip(*span):
@@ -192,7 +199,7 @@ def report(folder, recordings, *, background="", split="test", exclusive=True, l
         return PICTURE if len(asked) % 2 else None
 
     write_frames_report(run, split, result, recordings, NAMES, data=folder, strip=strip)
-    return run, result, page_of(run, "index" if split == "test" else split), asked
+    return run, as_json(result), page_of(run, "index" if split == "test" else split), asked
 
 
 RECORDINGS = [
@@ -305,20 +312,20 @@ def test_few_groups_leaks_another_split_and_where_nothing_was_marked(tmp_path):
 COUNTS = [3 * np.diag([*[1] * (number - 1), 0]) for number in (2, 31)]
 """The last class has no videos."""
 CLASSES = [f"class {number} with ä $name$ 走る" for number in range(31)]
-ROW = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "num_videos": 3}
-BIN = {"num_videos": 3, "confidence": 0.8, "accuracy": 0.6}
+ROW = ClassScores(0.9, 0.8, 0.85, 3)
+BIN = Tenth(3, 0.8, 0.6)
 CURVE = {"_a$ 走る": (np.array([0.5, 1.0]), np.array([1.0, 0.5]))}
 FLAT = {"_a$ 走る": (np.array([0.5, 0.5]), np.array([1.0, 0.5]))}
-LENGTH = {"num_frames": 4, "top1": 0.7}
+LENGTH = LengthScore(4, 0.7)
 
 
 @pytest.mark.parametrize(
     ("plot", "found", "other", "more"),
     [
         *((plots.plot_confusion, each, each[:, ::-1], (CLASSES[: len(each)],)) for each in COUNTS),
-        (plots.plot_per_class, {"$a$ 走る": ROW}, {"$a$ 走る": ROW | {"recall": None}}, ()),
-        (plots.plot_reliability, [BIN], [BIN | {"accuracy": 0.9}], ()),
-        (plots.plot_lengths, [LENGTH], [LENGTH | {"top1": 0.2}], (0.5,)),
+        (plots.plot_per_class, {"$a$ 走る": ROW}, {"$a$ 走る": replace(ROW, recall=None)}, ()),
+        (plots.plot_reliability, [BIN], [replace(BIN, accuracy=0.9)], ()),
+        (plots.plot_lengths, [LENGTH], [replace(LENGTH, top1=0.2)], (0.5,)),
         (plots.plot_precision_recall, CURVE, FLAT, ({"_a$ 走る": "#aa0000"},)),
     ],
     ids=["few classes", "many", "per_class", "reliability", "lengths", "precision_recall"],

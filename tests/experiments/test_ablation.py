@@ -1,18 +1,20 @@
 import csv
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from pipeline.cli.ablate import format_table
 from pipeline.config import RunConfig
 from pipeline.config.file import differing, load_config, preset_names
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
+from pipeline.evaluation.results import Measured
+from pipeline.evaluation.views import as_text
 from pipeline.experiments.ablation import Stage, ablate, stages, variants
 from pipeline.experiments.crossval import Folds
-from pipeline.experiments.runs import Measured, measured_before
+from pipeline.experiments.runs import measured_before
 from pipeline.run import Run
 from tests.evaluation.made_up_crossval import made_up
 from tests.runs import changed
@@ -45,18 +47,18 @@ def test_the_worth_of_a_stage_is_what_cross_validation_says_with_it_and_without(
     folders = [tmp_path / part / fold for part in parts for fold in FOLDS]
     assert drawn == folders
     assert [Run(each).config().temporal.kind for each in folders] == [*["gru"] * 2, *["mean"] * 2]
-    assert [row["variant"] for row in rows] == ["as configured", "without order of frames"]
+    assert [row.variant for row in rows] == ["as configured", "without order of frames"]
     scores = [measured_before(Run(each)).scores["top1"] for each in folders]
-    assert base["top1"] == pytest.approx(np.mean(scores[:2]))
-    assert order["top1"] == pytest.approx(np.mean(scores[2:]))
-    assert order["difference"] == pytest.approx(order["top1"] - base["top1"])
-    assert order["low"] <= order["difference"] <= order["high"]
+    assert base.scores["top1"] == pytest.approx(np.mean(scores[:2]))
+    assert order.scores["top1"] == pytest.approx(np.mean(scores[2:]))
+    assert order.difference == pytest.approx(order.scores["top1"] - base.scores["top1"])
+    assert order.low <= order.difference <= order.high
     with (tmp_path / "ablation.csv").open(newline="") as file:
-        assert [row["variant"] for row in csv.DictReader(file)] == [row["variant"] for row in rows]
-    table = format_table(rows).splitlines()
+        assert [row["variant"] for row in csv.DictReader(file)] == [row.variant for row in rows]
+    table = as_text("variants.md", rows=rows).splitlines()
     assert table[0] == "| variant | top-1 | difference (95 % interval) | seconds |"
-    assert table[2].startswith(f"| as configured | {base['top1']:.3f} | +0.000 | ")
-    shown = f"{order['top1']:.3f} | {order['difference']:+.3f} ({order['low']:+.3f} to "
+    assert table[2].startswith(f"| as configured | {base.scores['top1']:.3f} | +0.000 | ")
+    shown = f"{order.scores['top1']:.3f} | {order.difference:+.3f} ({order.low:+.3f} to "
     assert table[3].startswith(f"| without order of frames | {shown}")
 
 
@@ -79,7 +81,7 @@ def test_a_stage_that_is_off_is_switched_on(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.experiments.ablation.predictions_of_folds", predictions)
     monkeypatch.setattr("pipeline.experiments.ablation._measured", measure)
     base, penalty = ablate(tiny_config, tmp_path, ["L1 and L2"])
-    assert (base["top1"], penalty["top1"], penalty["difference"]) == (0.75, 1, 0.25)
+    assert (base.scores["top1"], penalty.scores["top1"], penalty.difference) == (0.75, 1, 0.25)
     assert titles == ["as configured", "with L1 and L2"]
 
 
@@ -101,18 +103,18 @@ def test_temporal_parts_are_compared_on_validation_and_differ_from_each_other(
     config = changed(recording_config, {"clip.shrink": 2, "temporal.units": 4})
     rows = ablate(config, tmp_path / "ablation", ["lstm"])
     base, lstm = rows
-    assert [base["variant"], lstm["variant"]] == ["as configured", "lstm"]
+    assert [base.variant, lstm.variant] == ["as configured", "lstm"]
     run = Run(tmp_path / "ablation" / "variant-lstm")
     assert run.config().temporal.kind == "lstm"
     assert [file.name for file in run.report.glob("*.npz")] == ["val_predictions.npz"]
     scores = measured_before(run).scores
-    assert (lstm["accuracy"], lstm["edit"]) == (scores["accuracy"], scores["edit"])
-    assert lstm["difference"] == pytest.approx(lstm["accuracy"] - base["accuracy"])
-    table = format_table(rows).splitlines()
+    assert (lstm.scores["accuracy"], lstm.scores["edit"]) == (scores["accuracy"], scores["edit"])
+    assert lstm.difference == pytest.approx(lstm.scores["accuracy"] - base.scores["accuracy"])
+    table = as_text("variants.md", rows=rows).splitlines()
     assert (
         table[0] == "| variant | accuracy | F1@50 | edit | difference (95 % interval) | seconds |"
     )
-    assert table[2].startswith(f"| as configured | {base['accuracy']:.3f} | ")
+    assert table[2].startswith(f"| as configured | {base.scores['accuracy']:.3f} | ")
     assert ablate(config, tmp_path / "ablation", ["lstm"]) == rows
     assert len(drawn) == 2, "nothing is trained again"
     with pytest.raises(ConfigError, match="holds an ablation with another seed"):
@@ -130,8 +132,8 @@ def test_temporal_parts_are_compared_on_validation_and_differ_from_each_other(
 
 def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch):
     def summarise(folds):
-        frames = {"accuracy": 0.5 if folds.config.train.transition_penalty else 0.25}
-        return {"frames": frames, "segments": {"f1_50": 0.1, "edit": 20.0}, "seconds": 3.0}
+        scores = {"accuracy": 0.5 if folds.config.train.transition_penalty else 0.25}
+        return SimpleNamespace(scores=SimpleNamespace(named=scores), seconds=3.0)
 
     measured = []
     comparison = "pipeline.experiments.ablation"
@@ -139,7 +141,7 @@ def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch
     monkeypatch.setattr(f"{comparison}.measure_all", lambda jobs, *_: measured.extend(jobs))
     folds = changed(recording_config, {"split.folds": 2})
     base, rough = ablate(folds, tmp_path / "ablation", ["without smoothing"])
-    assert (base["difference"], rough["difference"]) == (0, -0.25)
+    assert (base.difference, rough.difference) == (0, -0.25)
     names = ("as configured", "without smoothing")
     titles = [f"{name}, fold {fold}/2" for name in names for fold in (1, 2)]
     assert [job.title for job in measured] == titles

@@ -68,7 +68,7 @@ def test_it_classifies_and_is_measured_on_what_it_never_saw(
     top = Classifier(run).predict(blob_videos / "left" / "g00 0.avi").top
     assert top[0][0] in ("left", "right")
     result = evaluate_fused(run, "test")
-    assert (result["num_videos"], result["num_groups"]) == (4, 2)
+    assert (result.num_videos, result.num_groups) == (4, 2)
     rows = table(run)
     assert [row["recipe"] for row in rows] == ["quick", "slower"]
     assert any(row["status"] == "chosen" for row in rows)
@@ -120,7 +120,7 @@ def test_recordings_get_an_answer_at_every_frame(recording_store, chosen, drawn,
     (quick,) = table(run)
     assert (quick["recipe"], quick["folds"], quick["status"]) == ("quick", "2", "chosen")
     result = evaluate_fused(run, "test")
-    assert (result["task"], result["num_videos"]) == ("frames", 2)
+    assert (result.task, result.num_videos) == ("frames", 2)
     page = run.report_page.read_text(encoding="utf-8")
     assert page.count('<figure class="ribbon"') == 2
     assert "Each run has a report of its own" in page
@@ -131,7 +131,7 @@ def test_recordings_get_an_answer_at_every_frame(recording_store, chosen, drawn,
 def test_videos_of_several_labels(several_store, chosen, drawn, monkeypatch):
     monkeypatch.setattr(auto, "VIDEOS", QUICK[:1])
     run, _ = chosen(several_store)
-    assert evaluate_fused(run, "test")["task"] == "video-multilabel"
+    assert evaluate_fused(run, "test").task == "video-multilabel"
 
 
 def test_where_it_is_asked_for_with_a_time_that_is_enough(tiny_store, tmp_path, drawn):

@@ -10,11 +10,11 @@ import pytest
 from pipeline.config import FramesConfig, ModelConfig, RunConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.predictions import joined
+from pipeline.evaluation.results import Measured
 from pipeline.experiments import choice
 from pipeline.experiments.budget import Clock, in_time
 from pipeline.experiments.choice import Trials
 from pipeline.experiments.recipes import NEEDS, VIDEOS, Recipe, usable
-from pipeline.experiments.runs import Measured
 from pipeline.experiments.trial import Trial, best_rule, several_of
 from pipeline.run import Run
 from pipeline.training.callbacks import OutOfTimeError

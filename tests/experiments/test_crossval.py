@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cli.crossval import format_crossval
 from pipeline.config import BackboneConfig, RunConfig
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.predictions import calibrated_predictions
+from pipeline.evaluation.results import as_json
+from pipeline.evaluation.views import as_text
 from pipeline.experiments.crossval import (
     begin_folds,
     cross_validate,
@@ -49,11 +50,16 @@ def copied(folder, tmp_path):
     return shutil.copytree(folder, tmp_path / "run")
 
 
+def crossed(*arguments, **options):
+    """What `crossval.json` then holds."""
+    return as_json(cross_validate(*arguments, **options))
+
+
 def written(folder):
     return json.loads((folder / "crossval.json").read_text())
 
 
-def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, tiny_store):
+def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, config):
     result = written(folder)
     answers = predictions_of_folds(folder)
     assert result["num_videos"] == len(set(answers.names)) == 16
@@ -67,9 +73,11 @@ def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, t
     assert result["fold_mean"] == {"top1": pytest.approx(np.mean(accuracies))}
     assert sum(fold["num_videos"] for fold in result["folds"]) == 16
     assert (folder / "confusion.png").is_file()
-    text = format_crossval(result)
+    found = cross_validate(config, folder)
+    text = as_text("crossval.txt", result=found)
     assert text.startswith("16 videos of 8 groups, each tested once; chance 0.500\n")
-    leaking = format_crossval({**result, "leaks": list("abcd")})
+    found = dataclasses.replace(found, leaks=list("abcd"))
+    leaking = as_text("crossval.txt", result=found)
     assert leaking.startswith("these figures are not to be believed: a, b, c, ...\n")
 
 
@@ -77,7 +85,7 @@ def test_what_is_done_is_not_done_again_and_other_settings_need_another_folder(
     folder, config, flow_store, drawn, tmp_path, capsys
 ):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-    result = cross_validate(config, folder)
+    result = crossed(config, folder)
     assert not drawn
     done = [path for path in before if path.name in ("model.keras", "fold.json")]
     assert len(done) == 2 * 3
@@ -112,7 +120,7 @@ def test_folds_that_were_trained_but_not_tested_or_begun_go_on(
     of_all = copied / "crossval.toml"
     relative = os.path.relpath(config.data)
     of_all.write_text(of_all.read_text().replace(config.data, relative))
-    result = cross_validate(changed(config, {"data": relative}), Path("run"))
+    result = crossed(changed(config, {"data": relative}), Path("run"))
     assert drawn == [Path("run/fold-03")]
     assert (begun.folder / "part.txt").exists(), "it was not begun anew"
     assert (trained.folder / "fold.json").is_file()
@@ -135,7 +143,7 @@ def test_folds_that_other_processes_are_at_are_waited_for(
         cross_validate(changed(config, {"seed": 5}), copied, overwrite=True)
     threading.Timer(0.5, lambda: (folds[0] / "fold.json").write_text(done)).start()
     threading.Timer(1.0, others[1].kill).start()
-    result = cross_validate(config, copied)
+    result = crossed(config, copied)
     assert not drawn
     expected = written(folder)
     assert result["folds"][:2] == expected["folds"][:2]
@@ -148,7 +156,7 @@ def test_jobs_share_the_folds(copied, folder, config, capfd):
     """Of which one was trained, and one was not."""
     (copied / "fold-02" / "fold.json").unlink()
     shutil.rmtree(copied / "fold-03")
-    result = cross_validate(config, copied, executor=Executor(processes=2))
+    result = crossed(config, copied, executor=Executor(processes=2))
     assert result["folds"][0] == written(folder)["folds"][0]
     assert result["folds"][1]["top1"] == written(folder)["folds"][1]["top1"]
     said = capfd.readouterr().out
@@ -168,7 +176,7 @@ def test_machines_of_beam_measure_the_folds(config, tmp_path, drawn, capsys, mon
     monkeypatch.chdir(tmp_path)
     here = changed(config, {"data": os.path.relpath(config.data)})
     executor = Executor(beam_options="")
-    result = cross_validate(here, Path("run"), executor=executor)
+    result = crossed(here, Path("run"), executor=executor)
     assert drawn == [tmp_path / "run" / f"fold-0{number}" for number in (1, 2, 3)]
     assert [Path(Run(fold).config().data).is_absolute() for fold in drawn] == [True] * 3
     assert result == written(Path("run"))
@@ -208,7 +216,7 @@ def test_settings_are_searched_for_each_fold(copied, config, drawn, monkeypatch)
     search = Search(ranges={"train.learning_rate": rates}, trials=4, inner_folds=2)
     with pytest.raises(ConfigError, match="with another split.folds, train.epochs, .*search"):
         cross_validate(two, copied, choose=search)
-    result = cross_validate(two, copied, choose=search, overwrite=True)
+    result = crossed(two, copied, choose=search, overwrite=True)
     assert (copied / "fold-01-search" / "study.log").is_file()
     folds = folds_of(copied)
     assert [fold.folder.name for fold in folds] == ["fold-01", "fold-02"]
@@ -229,7 +237,7 @@ def test_what_folds_say_together(copied, config, monkeypatch, capsys):
     for number, score in enumerate([0.5, None, 0.75], start=1):
         file = copied / f"fold-{number:02d}" / "fold.json"
         file.write_text(json.dumps({"top1": score, "seconds": 1.0}))
-    result = cross_validate(config, copied)
+    result = crossed(config, copied)
     assert result["leaks"] == ["in all", "in fold 1", "in fold 2", "in fold 3"]
     assert result["fold_mean"] == {"top1": 0.625}
     assert result["fold_standard_deviation"]["top1"] == pytest.approx(0.125 * 2**0.5)
@@ -267,7 +275,7 @@ def test_each_recording_is_tested_once(recording_config, recording_store, tmp_pa
     # The data set tells the task.
     values = {"model.task": "auto", "split.folds": 2, "clip.shrink": 2, "temporal.units": 4}
     config = changed(recording_config, values)
-    cross_validate(config, tmp_path)
+    found = cross_validate(config, tmp_path)
     result = written(tmp_path)
     assert result["main_score"] == "accuracy"
     assert [fold["num_videos"] for fold in result["folds"]] == [4, 4]
@@ -282,11 +290,11 @@ def test_each_recording_is_tested_once(recording_config, recording_store, tmp_pa
     assert result["frames"]["accuracy"] == pytest.approx(np.mean(by_hand))
     assert result["frames"]["num_recordings"] == 8
     assert result["fold_mean"].keys() == {"accuracy", "f1_50", "edit"}
-    text = format_crossval(result)
+    text = as_text("crossval.txt", result=found)
     assert "each tested once: 8 recordings of 8 groups" in text
     assert f"folds  accuracy {np.mean(by_hand):.3f} (standard deviation" in text
     assert f"fold 1/2: accuracy {by_hand[0]:.3f}" in capsys.readouterr().out
-    assert cross_validate(config, tmp_path)["frames"] == result["frames"]
+    assert crossed(config, tmp_path)["frames"] == result["frames"]
     assert drawn == [tmp_path / "fold-01", tmp_path / "fold-02"], "once"
 
 
@@ -297,7 +305,7 @@ def test_videos_of_several_labels_are_pooled(tmp_path):
     first = made_up(logits, targets, ["a.avi", "b.avi"], ["g1", "g2"], names, task)
     other = made_up([[-1, 3]], [[0, 1]], ["c.avi"], ["g3"], names, task)
     scores = predictions_of_folds(write_crossval(tmp_path, names, [first, other])).scores()
-    scores = scores["videos"]
+    scores = as_json(scores)["videos"]
     assert scores["num_videos"] == scores["num_groups"] == 3
     assert scores["accuracy"] == pytest.approx(1 / 3)
     precision = {name: row["average_precision"] for name, row in scores["per_class"].items()}

@@ -5,8 +5,8 @@ import optuna
 import pytest
 
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.evaluation.results import Measured
 from pipeline.experiments import inner, search
-from pipeline.experiments.runs import Measured
 from pipeline.experiments.search import Search, read_ranges
 from pipeline.training.fit import DivergenceError
 from pipeline.workers.shares import run_in_shares

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cli.fusion_scores import format_fusion
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.fusing import cross_validated, evaluated
 from pipeline.evaluation.predict import predict_split
 from pipeline.evaluation.predictions import read_predictions, write_predictions
+from pipeline.evaluation.results import as_json
+from pipeline.evaluation.views import result_text
 from pipeline.inference import clips
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.explain import explain
@@ -129,11 +130,11 @@ def test_evaluation_says_what_classifying_does(runs, fused, blob_videos):
     """The calibration comes from validation videos."""
     run, made, result = fused
     content = json.loads(run.fusion_file.read_text())
-    assert content["calibration"]["num_videos"] == made["num_videos"] == 16
+    assert content["calibration"]["num_videos"] == made.num_videos == 16
     assert content["calibration"]["temperature"] != 1
     assert content["calibration"]["logit_threshold"] is not None
     lines, classifier = predictions_of(run), Classifier(run)
-    assert len(lines) == result["num_videos"] == 16
+    assert len(lines) == result.num_videos == 16
     for line in lines:
         answer = classifier.predict(blob_videos / line["video"])
         assert answer.top[0][0] == line["predicted"]
@@ -141,12 +142,12 @@ def test_evaluation_says_what_classifying_does(runs, fused, blob_videos):
         assert answer.max_logit == pytest.approx(float(line["max_logit"]), abs=1e-2)
     wrong = [line["video"] for line in lines if line["predicted"] != line["label"]]
     assert wrong
-    assert result["video"]["top1"] == 1 - len(wrong) / 16
-    assert json.loads(run.metrics_file.read_text())["test"] == result
+    assert result.scores.video.top1 == 1 - len(wrong) / 16
+    assert json.loads(run.metrics_file.read_text())["test"] == as_json(result)
     page = (run.report / "index.html").read_text(encoding="utf-8")
     assert all(name in page for name in wrong)
-    alone = [result["runs"][str(each.folder)]["video"]["top1"] for each in runs]
-    assert result["video"]["top1"] == max(alone) + (result["gained"] - result["lost"]) / 16
+    alone = [result.runs[str(each.folder)].video.top1 for each in runs]
+    assert result.scores.video.top1 == max(alone) + (result.gained - result.lost) / 16
 
 
 def test_what_cross_validations_say_of_each_run_goes_with_them(runs, video, tmp_path):
@@ -166,7 +167,7 @@ def test_what_cross_validations_say_of_each_run_goes_with_them(runs, video, tmp_
     assert not (tmp_path / "run").exists()
     out = Run(tmp_path / "run")
     result = fuse(runs, out, rule="product", crossvals=crossvals)
-    assert result["num_videos"] == 90
+    assert result.num_videos == 90
     content = json.loads(out.fusion_file.read_text())
     assert content["temperatures"] == pytest.approx(cross_validated(crossvals).temperatures)
     assert content["temperatures"][0] > 5 > 1.5 > content["temperatures"][1]
@@ -176,7 +177,7 @@ def test_what_cross_validations_say_of_each_run_goes_with_them(runs, video, tmp_
     expected = MultiClass().probabilities(scaled, content["calibration"]["temperature"])
     found = both_of(Classifier(out), video)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    assert evaluate_fused(out, "test")["rule"] == "product"
+    assert evaluate_fused(out, "test").rule == "product"
     (line,) = (each for each in predictions_of(out) if each["video"].endswith("left/g00 0.avi"))
     assert float(line["left"]) == pytest.approx(found[0], abs=2e-3)
 
@@ -192,7 +193,7 @@ def test_of_a_folder_of_one_run_nothing_is_said_of_fusing_and_any_can_be_the_lat
         assert latest_run(tmp_path / "latest").folder.name == newest
     one, (both, _, result) = Run(tmp_path / "one"), fused
     fuse_as(runs[:1], one, None, None)
-    text, others = (format_fusion(each, "test") for each in (evaluate_fused(one, "test"), result))
+    text, others = (result_text(each, "test") for each in (evaluate_fused(one, "test"), result))
     assert text.splitlines()[-1].split("top-1")[0].strip() == str(runs[0].folder)
     assert "beside the best run" not in text
     assert "beside the best run" in others
@@ -253,7 +254,7 @@ def test_what_is_no_folder_of_fused_runs(runs, fused, tmp_path):
 def test_what_was_trained_again_is_not_what_was_fused(runs, tmp_path):
     moved, out = copied(runs[0], tmp_path / "moved"), Run(tmp_path / "out")
     fuse([moved, runs[1]], out)
-    assert evaluate_fused(out, "test")["num_videos"] == 16
+    assert evaluate_fused(out, "test").num_videos == 16
     with moved.litert_file.open("ab") as file:
         file.write(b"other weights")
     for use in (lambda: evaluate_fused(out, "test"), lambda: explain(out, "none.avi")):

@@ -65,7 +65,7 @@ def test_each_action_is_found_where_it_is(timeline, long_video, blob_run):
         np.array([next(s.label for s in segments if s.end_seconds > t) for t in TIMES]) == "left"
         for segments in (timeline.segments, long_video[1])
     )
-    assert segmental_scores([found], [true])["f1_50"] >= 0.8
+    assert segmental_scores([found], [true]).f1_50 >= 0.8
     ends = [segment.end_seconds for segment in timeline.segments]
     starts = [segment.start_seconds for segment in timeline.segments]
     assert starts == [0, *ends[:-1]]

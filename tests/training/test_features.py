@@ -23,6 +23,7 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.predict import predict
+from pipeline.evaluation.results import as_json
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import readings_of
 from pipeline.inference.explain import explain
@@ -133,7 +134,7 @@ def test_windows_of_recordings_have_the_features_of_their_frames(
 
 def evaluated(run):
     """All numbers of calibration and evaluation, with those of each video, in one row."""
-    found = keras.tree.flatten([calibrate(open_run(run)).as_json(), evaluate(run)])
+    found = keras.tree.flatten([calibrate(open_run(run)).as_json(), as_json(evaluate(run))])
     with (run.report / "test_predictions.csv").open(newline="") as file:
         logits = [float(row["max_logit"]) for row in csv.DictReader(file)]
     return [*(each for each in found if isinstance(each, int | float)), *logits]
@@ -258,7 +259,7 @@ def test_it_learns_at_once_and_classifies(run, flow_store, blob_videos):
     ]
     assert np.mean(right) == pytest.approx(epoch["val_accuracy"])
     assert calibrate(open_run(run)).num_videos == 16
-    assert evaluate(run)["video"]["top1"] > 0.8
+    assert evaluate(run).video.top1 > 0.8
     assert json.loads(run.metrics_file.read_text())["test"]["lengths"][0]["num_frames"] == 1
     assert export(open_run(run), num_clips=3).difference < 1e-4
     assert Classifier.load(run.folder).predict(next(blob_videos.glob("*/*.avi"))).label

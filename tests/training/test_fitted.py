@@ -116,8 +116,8 @@ def test_the_loss_is_the_mean_and_the_metric_that_of_the_average(tiny_config, tm
     run = train(changed(tiny_config, streams), tmp_path / "run").run
     best = min(run.history(), key=lambda row: row["val_loss"])
     result = evaluate(run, "val")
-    assert result["video"]["top1"] == pytest.approx(best["val_accuracy"], abs=1e-6)
-    assert result["num_videos"] == 4
+    assert result.video.top1 == pytest.approx(best["val_accuracy"], abs=1e-6)
+    assert result.num_videos == 4
 
 
 def begun(config, path, seed):

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.cli.frame_scores import format_frame_metrics
 from pipeline.cli.script import Parser, named_run
 from pipeline.dataset.recordings import recording_labels
 from pipeline.errors import DataError
-from pipeline.evaluation.frame_scores import score_recordings
 from pipeline.evaluation.recordings import Recording
+from pipeline.evaluation.results import score_recordings
+from pipeline.evaluation.views import result_text
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.timeline import Timeline, make_timeline
 from pipeline.prepare.prepared import open_prepared
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
     result = score_recordings(
         found, store.class_names, background=store.background, exclusive=exclusive
     )
-    print(format_frame_metrics(result, "test"))
+    print(result_text(result, "test"))
 
 
 def frame_answers(

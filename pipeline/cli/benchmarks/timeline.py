@@ -1,6 +1,7 @@
 """The timeline of a long video: time by overlap, memory by length, and what it finds."""
 
 import csv
+import dataclasses
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -160,7 +161,9 @@ def show_found(path: Path, truth: Sequence[Segment], run: Run) -> None:
     class_names = timeline.class_names
     found, true = (frame_labels(each, class_names) for each in (timeline.segments, truth))
     length = min(len(found), len(true))  # the container may declare a frame more
-    scores = segmental_scores([found[:length]], [true[:length]], background=(_UNKNOWN,))
+    found, true = found[:length], true[:length]
+    scores = dataclasses.asdict(segmental_scores([found], [true], background=(_UNKNOWN,)))
+    scores = {"accuracy": float((found == true).mean()), **scores}
     print(
         f"\n{len(truth)} videos joined once, {len(timeline.segments)} segments found in "
         f"{seconds:.1f} s\n" + "   ".join(f"{name} {value:.3f}" for name, value in scores.items())

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.config.model import TaskName
-from pipeline.evaluation.main_score import MainScore, main_score
+from pipeline.evaluation.results import main_score
 from pipeline.run import RUNS, Run
 from pipeline.text import counted
 
@@ -38,7 +37,7 @@ class RunFigures:
     name: str
     score: str
     value: float | None
-    interval: tuple[float, float] | None
+    interval: Sequence[float] | None
     about: str
     settings: Mapping[str, Any]
     can_classify: bool
@@ -58,12 +57,12 @@ def figures(run: Run) -> RunFigures:
     """What is known of a run."""
     folds = _json(run.folder / _FOLDS)
     test = folds or _json(run.metrics_file).get("test", {})
-    score = _score(run, test)
+    score = main_score(test)
     return RunFigures(
         name=run.folder.name,
         score=score.title if score else "",
-        value=score.of(test) if score else None,
-        interval=_interval(test, score) if score else None,
+        value=score.value if score else None,
+        interval=score.interval95 if score else None,
         about=_about(test),
         settings=_flat(_toml(run.folder / _FOLDS_CONFIG) or _toml(run.config_file)),
         can_classify=run.bundle_file.is_file() or run.fusion_file.is_file(),
@@ -91,22 +90,6 @@ def _is_run(run: Run) -> bool:
     files = run.config_file, run.fusion_file, run.metrics_file
     folds = run.folder / _FOLDS_CONFIG, run.folder / _FOLDS  # `auto` has settings for each fold.
     return any(each.is_file() for each in (*files, *folds))
-
-
-def _score(run: Run, test: Mapping[str, Any]) -> MainScore | None:
-    """The main score of what was tested; None: nothing was."""
-    if not test:
-        return None
-    if task := test.get("task", _json(run.bundle_file).get("model", {}).get("task")):
-        return main_score(task)
-    tasks: tuple[TaskName, ...] = ("video", "video-multilabel", "frames", "frames-multilabel")
-    scores = map(main_score, tasks)
-    return next((each for each in scores if each.name == test.get("main_score")), None)
-
-
-def _interval(test: Mapping[str, Any], score: MainScore) -> tuple[float, float] | None:
-    found = test[score.level].get(f"{score.name}_interval95")
-    return (found[0], found[1]) if found else None
 
 
 def _about(test: Mapping[str, Any]) -> str:

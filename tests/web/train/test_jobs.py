@@ -368,9 +368,9 @@ def test_figures_are_those_of_the_files_and_each_link_of_the_page_answers(root, 
     found = {each.name: each for each in all_runs(root)}
     assert sorted(found) == ["a", "b", "c"]
     a, b, c = found["a"], found["b"], found["c"]
-    assert (a.score, a.value, a.interval) == ("top-1", 0.75, (0.5, 0.9))
+    assert (a.score, a.value, a.interval) == ("top-1", 0.75, [0.5, 0.9])
     assert a.about == "12 videos, 3 groups"
-    assert (b.value, b.interval, b.about) == (0.6, (0.4, 0.8), "2 folds, 20 videos")
+    assert (b.value, b.interval, b.about) == (0.6, [0.4, 0.8], "2 folds, 20 videos")
     assert (c.score, c.value, c.interval, c.about) == ("", None, None, "not tested")
     assert differing([a, b, c]) == {"clip.stride": ["2", "3", "3"]}
     assert differing([b, c]) == {}
