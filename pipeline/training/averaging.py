@@ -16,7 +16,7 @@ class WeightAverage(keras.callbacks.Callback):
     """Averages the weights, and the statistics of batch normalisation, over the steps.
 
     Validation uses the average. In early steps it looks back less far, so that it does not
-    remember where the weights started.
+    remember where the weights started. Keras's `use_ema` leaves the statistics out, and remembers.
 
     Args:
         model: The model in training, built.

@@ -143,6 +143,8 @@ class TimeLimit(keras.callbacks.Callback):
 class EpochLog(keras.callbacks.Callback):
     """One line an epoch, on the terminal and in a CSV file.
 
+    Keras's `CSVLogger` counts from 0, and has neither seconds nor learning rate.
+
     Args:
         path: The CSV file: epoch, seconds, learning_rate and every loss and metric.
         epochs: Number of epochs planned.

@@ -8,8 +8,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import log_expit, log_softmax
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import RunConfig
@@ -28,7 +27,9 @@ PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Those that folds choose from."""
 _USUAL = 100.0
 _FOLDS = 5
-_ROUGHLY = 1e-5
+_ROUGHLY = 1e-3
+_ABSENT = -10.0
+"""The logit of a class of which there is nothing to fit to."""
 _COLUMNS_AT_ONCE = 4096
 
 
@@ -69,44 +70,55 @@ class Problem:
             losses = -(self.targets * ones + (1 - self.targets) * zeros).sum(axis=1)
         return float(self.weights @ losses)
 
-    def gradient(self, logits: Floats) -> Floats:
-        """Of `loss`, by logits."""
-        probabilities = softmax(logits, axis=1) if self.exclusive else expit(logits)
-        found: Floats = self.weights[:, None] * (probabilities - self.targets)
-        return found
 
-
-def fit(
-    problem: Problem, penalty: float, start: Floats | None = None, *, precision: float = 1e-9
-) -> tuple[Floats, Floats]:
-    """Fits a linear head.
+def fit(problem: Problem, penalty: float, *, tolerance: float = 1e-6) -> tuple[Floats, Floats]:
+    """Fits a linear head by logistic regression; of classes that may hold at once, one for each.
 
     Args:
         problem: What to.
         penalty: On half the sum of the squared weights, beside the summed cross-entropy.
-        start: Where to begin, weights above biases, float (D + 1, C).
-        precision: Share of the loss below which a step changes too little to go on.
+        tolerance: Largest slope of the loss at which it ends.
 
     Returns:
         Weights float64 (D, C) and biases float64 (C,).
     """
-    shape = (problem.inputs.shape[1] + 1, problem.targets.shape[1])
+    shares = problem.targets * problem.weights[:, None]
+    if problem.exclusive:
+        return _regression(problem.inputs, shares, penalty, tolerance)
+    others = problem.weights[:, None] - shares
+    # Between two classes, weights come out half as large for each, and so does their penalty.
+    heads = [
+        _regression(problem.inputs, np.stack(each, axis=1), 2 * penalty, tolerance)
+        for each in zip(others.T, shares.T, strict=True)
+    ]
+    differences = [(kernel[:, 1] - kernel[:, 0], bias[1] - bias[0]) for kernel, bias in heads]
+    kernels, biases = zip(*differences, strict=True)
+    return np.stack(kernels, axis=1), np.array(biases)
 
-    def value_and_gradient(flat: Floats) -> tuple[float, Floats]:
-        kernel, bias = np.split(flat.reshape(shape), [-1])
-        logits = problem.inputs @ kernel + bias
-        by_logits = problem.gradient(logits)
-        by_kernel = problem.inputs.T @ by_logits + penalty * kernel
-        value = problem.loss(logits) + penalty / 2 * float(np.square(kernel).sum())
-        return value, np.concatenate([by_kernel.ravel(), by_logits.sum(axis=0)])
 
-    begin = np.zeros(shape) if start is None else start
-    options = {"maxiter": 1000, "ftol": precision}
-    found = minimize(
-        value_and_gradient, begin.ravel(), jac=True, method="L-BFGS-B", options=options
-    )
-    weights = found.x.reshape(shape)
-    return weights[:-1], weights[-1]
+def _regression(
+    inputs: Floats, shares: Floats, penalty: float, tolerance: float
+) -> tuple[Floats, Floats]:
+    """Multinomial regression on rows, (N, D), that count so much for each class, (N, C).
+
+    A target that is shared by several classes is a row for each of them.
+    """
+    from sklearn.linear_model import LogisticRegression  # takes more than a second
+
+    rows, labels = np.nonzero(shares)
+    kernel, bias = np.zeros((inputs.shape[1], shares.shape[1])), np.full(shares.shape[1], _ABSENT)
+    there = np.unique(labels)
+    if len(there) == 1:
+        bias[there] = 0.0
+        return kernel, bias
+    inverse = (2 if len(there) == 2 else 1) / penalty
+    regression = LogisticRegression(C=inverse, tol=tolerance, max_iter=1000)
+    found = regression.fit(inputs[rows], labels, sample_weight=shares[rows, labels])
+    weights, constants = found.coef_.T, found.intercept_
+    if len(there) == 2:  # scikit-learn gives what the second has more than the first.
+        weights, constants = (each * [-0.5, 0.5] for each in (weights, constants))
+    kernel[:, there], bias[there] = weights, constants
+    return kernel, bias
 
 
 def nearest_mean(problem: Problem) -> tuple[Floats, Floats]:
@@ -135,11 +147,10 @@ def choose_penalty(problem: Problem) -> float:
 
     losses = np.zeros(len(PENALTIES))
     for seen, unseen in GroupKFold(folds).split(problem.inputs, groups=problem.groups):
-        known, test, start = problem.part(seen), problem.part(unseen), None
-        for number in reversed(range(len(PENALTIES))):
-            kernel, bias = fit(known, PENALTIES[number], start, precision=_ROUGHLY)
+        known, test = problem.part(seen), problem.part(unseen)
+        for number, penalty in enumerate(PENALTIES):
+            kernel, bias = fit(known, penalty, tolerance=_ROUGHLY)
             losses[number] += test.loss(test.inputs @ kernel + bias)
-            start = np.vstack([kernel, bias])
     return PENALTIES[int(losses.argmin())]
 
 

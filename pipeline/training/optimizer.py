@@ -18,7 +18,8 @@ _NO_WEIGHTS = ("bias", "gamma", "beta")
 class AdamW(keras.optimizers.Adam):
     """Adam with decoupled weight decay, and another learning rate for some of the variables.
 
-    What is no weight of a layer (biases, scales of normalisation) does not decay.
+    What is no weight of a layer (biases, scales of normalisation) does not decay. Keras's own lets
+    weights of a lower learning rate decay like all others.
 
     Args:
         decay: Share by which weights shrink in a step, times the learning rate.
