@@ -47,16 +47,15 @@ def drawn_run(config: RunConfig, folder: Path, *, exported: bool = True) -> Run:
         folder: Of the run.
         exported: Whether it is exported to LiteRT, too.
     """
-    from pipeline.dataset.videos import open_of_run
+    from pipeline.dataset.videos import resolve
     from pipeline.inference.export import export
     from pipeline.models.recognizer import build_recognizer, float32_twin
-    from pipeline.training.opened import OpenedRun
-    from pipeline.training.run_folder import note_end, start
+    from pipeline.training.run_folder import OpenedRun, note_end, start
 
     train = dataclasses.replace(config.train, precision="float32")
-    config, data = open_of_run(dataclasses.replace(config, train=train))
+    data, config = resolve(dataclasses.replace(config, train=train))
     run = Run(folder)
-    start(run, config, data)
+    start(run, data, config)
     network = build_recognizer(config, len(data.class_names))
     draw_weights(network, config.seed)
     twin = float32_twin(network, config)
@@ -65,5 +64,5 @@ def drawn_run(config: RunConfig, folder: Path, *, exported: bool = True) -> Run:
     run.history_file.write_text(f"{columns}\n1,0.1,0.001,0.7,0.5,0.7,0.5\n")
     note_end(run)
     if exported:
-        export(OpenedRun(run, config, data, twin))
+        export(OpenedRun(run, data, config, twin))
     return run

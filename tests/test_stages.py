@@ -20,7 +20,7 @@ from pipeline.inference.runtimes import open_runtime
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 from pipeline.training.fit import train
-from pipeline.training.opened import open_run
+from pipeline.training.run_folder import open_run
 from tests.runs import changed, drawn_run
 
 BASE = {

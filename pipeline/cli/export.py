@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
         import_tensorflow()
         from pipeline.evaluation.calibrate import calibrate
         from pipeline.inference.export import export
-        from pipeline.training.opened import open_run
+        from pipeline.training.run_folder import open_run
 
         opened = open_run(run, options.data)
         calibrate(opened)

@@ -37,12 +37,12 @@ def main(arguments: Sequence[str]) -> None:
 
     import_tensorflow()
     from pipeline.dataset.preview import drawn, write_contact_sheets
-    from pipeline.dataset.videos import open_of_run
+    from pipeline.dataset.videos import resolve
 
     # Beside a table there are videos, and a folder among them would be taken for a class.
     default = path / "preview" if path.is_dir() else Path(f"preview-{path.stem}")
     folder = Path(options.out) if options.out else default
     model = drawn(config.model)
-    config, data = open_of_run(dataclasses.replace(config, data=str(path), model=model))
+    data, config = resolve(dataclasses.replace(config, data=str(path), model=model))
     files = write_contact_sheets(data, config, folder, num_videos=options.videos)
     print(f"{counted(len(files), 'contact sheet')} in {folder}/")

@@ -26,7 +26,7 @@ from pipeline.native_log import drop_native_log
 from pipeline.prepare.prepared import held_open
 from pipeline.run import RUNS, Run
 from pipeline.text import command
-from pipeline.training.place import Place, place_in
+from pipeline.training.rendezvous import Place, place_in
 
 if TYPE_CHECKING:
     from pipeline.training.cluster import Cluster

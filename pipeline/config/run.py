@@ -93,7 +93,7 @@ class RunConfig:
         return self.temporal.kind == "stats" and self.train.cache_features
 
     def check_task(self) -> None:
-        """Makes sure that the values go with the task, once it is known, see `open_of_run`.
+        """Makes sure that the values go with the task, once it is known, see `resolve`.
 
         Raises:
             ConfigError: They do not.

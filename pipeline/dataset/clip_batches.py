@@ -24,8 +24,8 @@ from pipeline.dataset.videos import (
     label_numbers,
     label_table,
     open_data,
-    open_of_run,
     read_videos,
+    resolve,
     untuned,
 )
 from pipeline.errors import DataError
@@ -249,18 +249,18 @@ def load_clips(
     is_long = open_data(Path(path)).labelling == "frames"
     values: dict[str, Any] = {"clip.num_frames": num_frames, "train.batch_size": batch_size}
     values |= {"data": str(path), "model.streams": ["rgb"]}
-    config, data = open_of_run(load_config("recordings" if is_long else "small", values))
+    data, config = resolve(load_config("recordings" if is_long else "small", values))
     if split not in data.num_videos or (augmented and split != "train"):
         raise DataError(f"{path}: expected a split of {', '.join(data.num_videos)}, got {split}")
     return training_batches(data, config) if augmented else evaluation_batches(data, config, split)
 
 
-def steps_per_epoch(config: RunConfig, data: PreparedDataset) -> int:
+def steps_per_epoch(data: PreparedDataset, config: RunConfig) -> int:
     """Steps in which about every training video is seen once."""
     return max(1, round(epoch_size(data, config) / config.train.batch_size))
 
 
-def batches_for_training(
+def batches_to_fit(
     data: PreparedDataset, config: RunConfig, *, first_step: int = 0, share: Share = WHOLE
 ) -> tf.data.Dataset:
     """Endless `(inputs, targets)` or, with class weights, `(inputs, targets, weights)`.
@@ -289,7 +289,7 @@ def batches_for_training(
     return batches.rebatch(share.of_each(size_of_batch(data, config)), drop_remainder=True)
 
 
-def batches_for_validation(
+def batches_to_judge(
     data: PreparedDataset, config: RunConfig, *, split: Split = "val"
 ) -> tf.data.Dataset | None:
     """The clips of a split once, with targets as for training; None where there are none."""

@@ -72,7 +72,7 @@ def open_data(
     return open_prepared(prepared).with_splits(split or SplitConfig())
 
 
-def open_of_run(config: RunConfig) -> tuple[RunConfig, PreparedDataset]:
+def resolve(config: RunConfig) -> tuple[PreparedDataset, RunConfig]:
     """Opens the videos that a run trains on; its configuration then has their frames.
 
     Raises:
@@ -102,10 +102,10 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, PreparedDataset]:
     frames = dataclasses.replace(data.frames, shrink=shrink)
     known = dataclasses.replace(config, frames=frames, model=model)
     known.check_task()
-    return known, data
+    return data, known
 
 
-def open_run_data(run: Run, data: Path | None = None) -> PreparedDataset:
+def data_of_run(run: Run, data: Path | None = None) -> PreparedDataset:
     """Opens the videos that a run was trained with; `data` is where they were moved to since.
 
     Raises:

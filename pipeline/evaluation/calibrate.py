@@ -23,7 +23,7 @@ from pipeline.tasks.calibration import (
 from pipeline.tasks.multi_class import MultiClass
 from pipeline.tasks.multi_label import MultiLabel
 from pipeline.training.features import on_stored_features
-from pipeline.training.opened import OpenedRun
+from pipeline.training.run_folder import OpenedRun
 
 
 def calibrate(opened: OpenedRun) -> Calibration:

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.config import RunConfig
 from pipeline.config.checks import expect, expect_above_0
 from pipeline.dataset.sampling import Order, grid_offset
-from pipeline.dataset.videos import damage_named, open_run_data, recording_frames
+from pipeline.dataset.videos import damage_named, data_of_run, recording_frames
 from pipeline.evaluation import metrics
 from pipeline.evaluation.frames_report import write_frames_report
 from pipeline.evaluation.predict import expect_split, keep_predictions, predict
@@ -79,7 +79,7 @@ def evaluate(
     config, class_names = run.config(), run.class_names()
     if views is not None:
         config = dataclasses.replace(config, clip=dataclasses.replace(config.clip, views=views))
-    videos = open_run_data(run, data)
+    videos = data_of_run(run, data)
     expect_split(videos, split)
     config.check_classes(class_names)
     run.metrics()  # says at once if it is damaged

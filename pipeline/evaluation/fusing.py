@@ -25,7 +25,7 @@ from pipeline.run import Run, folds_of
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Fusion, Rule, expect_alike
 from pipeline.text import counted, listed
-from pipeline.training.opened import open_run
+from pipeline.training.run_folder import open_run
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

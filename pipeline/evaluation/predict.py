@@ -27,7 +27,7 @@ from pipeline.tasks.calibration import Calibration, read_calibration
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.task import task_of
 from pipeline.training.features import on_stored_features
-from pipeline.training.opened import OpenedRun
+from pipeline.training.run_folder import OpenedRun
 
 _FIRST: Final = ("video", "group", "label", "predicted")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.config import NO_AUGMENT, BackboneConfig, RunConfig
 from pipeline.config.file import differing, flatten, with_values
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.videos import resolve
 from pipeline.errors import DataError, check_known
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.evaluation.results import Measured, TriedResult, VariantResult, as_json
@@ -85,7 +85,7 @@ def ablate(
         ConfigError: As `cross_validate`, or a stage is not known, or another process is at it.
         DataError: The data set cannot be used, or has nothing to measure on.
     """
-    config, data = open_of_run(config)
+    data, config = resolve(config)
     config = config if config.model.per_frame else in_folds(config)
     known = variants(config)
     check_known(chosen, [each.name for each in known], "--stages")

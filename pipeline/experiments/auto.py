@@ -15,7 +15,7 @@ from typing import Final
 
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
-from pipeline.dataset.videos import open_data, open_of_run
+from pipeline.dataset.videos import open_data, resolve
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.fusing import Several, evaluated
 from pipeline.evaluation.predictions import Predictions, joined
@@ -37,8 +37,7 @@ from pipeline.tasks.fusion import Fusion
 from pipeline.text import clock, counted, listed
 from pipeline.training.callbacks import TimeLimit
 from pipeline.training.fit import train
-from pipeline.training.opened import OpenedRun, open_run
-from pipeline.training.run_folder import is_trained
+from pipeline.training.run_folder import OpenedRun, is_trained, open_run
 
 _EXPERIMENT: Final = Experiment("auto", "a choice of recipes", "fold-*")
 _CLOCK: Final = "spent.json"
@@ -87,7 +86,7 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
             "each more video of a class helps",
             flush=True,
         )
-        own, _ = open_of_run(recipes[0].config(config, size))
+        _, own = resolve(recipes[0].config(config, size))
         only = Trial(recipes[0], own, folder / "only", status="the only one")
         return _untried(only, missing)
     else:
@@ -95,7 +94,7 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     folds = min(_FOLDS, len({row.group for row in rows}))
     trials = []
     for recipe in recipes:
-        own, _ = open_of_run(recipe.config(config, size))
+        _, own = resolve(recipe.config(config, size))
         trials.append(Trial(recipe, own, folder / recipe.folder_name))
     print(
         f"{counted(len(trials), 'recipe')}, each in up to {folds} folds over groups of the "

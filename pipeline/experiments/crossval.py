@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig, expect
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.videos import resolve
 from pipeline.evaluation import metrics
 from pipeline.evaluation.plots import plot_confusion
 from pipeline.evaluation.predictions import Predictions, calibrated_predictions, joined
@@ -100,7 +100,7 @@ def begin_folds(
     overwrite: bool = False,
 ) -> Folds:
     """Begins a cross-validation, see `cross_validate`; the title stands before each fold's."""
-    config, data = open_of_run(config)
+    data, config = resolve(config)
     if choose:
         choose.check(config)
     numbers = range(1, count_folds(data.manifest, config.split.folds) + 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.config import RunConfig, expect
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.videos import resolve
 from pipeline.errors import DataError
 from pipeline.evaluation.results import Measured
 from pipeline.experiments.runs import (
@@ -150,7 +150,7 @@ def _expect_as_begun(todo: Sequence[Job]) -> None:
     Raises:
         DataError: It is not.
     """
-    if todo and open_of_run(todo[0].config)[1].fingerprint != todo[0].data:
+    if todo and resolve(todo[0].config)[0].fingerprint != todo[0].data:
         raise DataError(
             f"{todo[0].config.data} was prepared anew since {todo[0].run.folder.parent} was begun: "
             "its runs would not go together. Name another folder (--out) or replace it "

@@ -25,8 +25,7 @@ from pipeline.text import listed
 from pipeline.training.callbacks import TimeLimit
 from pipeline.training.fit import train
 from pipeline.training.guards import decide_precision
-from pipeline.training.opened import open_run
-from pipeline.training.run_folder import is_trained
+from pipeline.training.run_folder import is_trained, open_run
 
 _MEASURED: Final = "fold.json"
 

@@ -40,7 +40,7 @@ from pipeline.pose.models import carry
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.text import extra
-from pipeline.training.opened import OpenedRun
+from pipeline.training.run_folder import OpenedRun
 
 _OPSET = 18
 _PRECISIONS: dict[Format, Precision] = {"litert-float16": "float16", "litert-int8": "int8"}

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.config import RunConfig
 from pipeline.config.file import differing
-from pipeline.dataset.videos import open_run_data
+from pipeline.dataset.videos import data_of_run
 from pipeline.errors import ConfigError
 from pipeline.evaluation.frames_report import write_frames_report
 from pipeline.evaluation.fusing import (
@@ -124,7 +124,7 @@ def _expect_same(run: Run, config: RunConfig, crossval: Path) -> None:
 def _fitted_on(runs: Sequence[Run], crossvals: Sequence[Path]) -> Several | None:
     if crossvals:
         return cross_validated(crossvals)
-    if all("val" in open_run_data(run).num_videos for run in runs):
+    if all("val" in data_of_run(run).num_videos for run in runs):
         return evaluated([run.folder for run in runs], "val")
     return None
 

@@ -24,8 +24,8 @@ from pipeline.errors import DataError, PipelineError
 from pipeline.figures import plain_axes
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
-from pipeline.training.averaging import WeightAverage
 from pipeline.training.guards import TrainingWarning
+from pipeline.training.optimizer import WeightAverage
 
 Logs = dict[str, float]
 

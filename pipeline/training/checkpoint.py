@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import keras
@@ -16,12 +16,24 @@ import numpy as np
 
 from pipeline.atomic import atomic_write
 from pipeline.errors import DataError
-from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.guards import Alarms
+from pipeline.training.optimizer import WeightAverage
 
 TIMES_AS_LONG = 20
 """Between two checkpoints, as long as one took."""
+
+
+State = dict[str, Any]
+
+BEGINNING: Final[State] = {
+    "epoch": 0,
+    "stopped": False,
+    "best_epoch": 0,
+    "lowest": math.inf,
+    "alarms": {},
+}
+"""The state of a training that has not begun."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +57,22 @@ class Progress:
         averages = self.average.variables if self.average else []
         return [*self.model.variables, *self.model.optimizer.variables, *averages]
 
+    def state(self, epochs_done: int) -> State:
+        """All else, as JSON types."""
+        return {
+            "epoch": epochs_done,
+            "stopped": bool(self.model.stop_training),
+            "best_epoch": self.best.epoch,
+            "lowest": self.best.lowest,
+            "alarms": self.alarms.state(),
+        }
+
+    def resume(self, state: State) -> tuple[int, bool]:
+        """Goes on from what `state` gave; returns the epochs that are done, and if it had ended."""
+        self.best.epoch, self.best.lowest = state["best_epoch"], state["lowest"]
+        self.alarms.set_state(state["alarms"])
+        return state["epoch"], state["stopped"]
+
 
 class Checkpoint(keras.callbacks.Callback):
     """Writes the progress, and the best model, after the first epoch, the last, and some between.
@@ -64,7 +92,7 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self._path, self.progress = path, progress
         self._due = -math.inf
-        self._unwritten: tuple[dict[str, Any], list[np.ndarray]] | None = None
+        self._unwritten: tuple[State, list[np.ndarray]] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Writes the file, so that there is one for as long as the training has not ended."""
@@ -93,22 +121,15 @@ class Checkpoint(keras.callbacks.Callback):
         self._unwritten = None
 
     def _take(self, epochs_done: int) -> None:
-        best = self.progress.best
-        state = {
-            "epoch": epochs_done,
-            "stopped": bool(self.model.stop_training),
-            "best_epoch": best.epoch,
-            "lowest": best.lowest,
-            "alarms": self.progress.alarms.state(),
-        }
-        self._unwritten = state, [np.array(each.numpy()) for each in self.progress.variables()]
+        arrays = [np.array(each.numpy()) for each in self.progress.variables()]
+        self._unwritten = self.progress.state(epochs_done), arrays
 
 
-def restore(path: Path, progress: Progress) -> tuple[int, bool]:
-    """Brings a training to where it was when a checkpoint was written.
+def restore(path: Path, progress: Progress) -> State:
+    """Gives the variables of a training what they had when a checkpoint was written.
 
     Returns:
-        The number of epochs that are done, and whether it had stopped.
+        The rest, for `Progress.resume`.
 
     Raises:
         DataError: The file is damaged, or of another model.
@@ -116,17 +137,15 @@ def restore(path: Path, progress: Progress) -> tuple[int, bool]:
     try:
         with path.open("rb") as file, np.load(file) as content:
             state, *arrays = (content[name] for name in content.files)
-        state = json.loads(str(state))
-        done = state["epoch"], state["stopped"]
-        best_epoch, lowest, alarms = state["best_epoch"], state["lowest"], state["alarms"]
+        found: State = json.loads(str(state))
+        if found.keys() != BEGINNING.keys():
+            raise KeyError
         _assign(progress.variables(), arrays)
     except (OSError, ValueError, TypeError, BadZipFile, KeyError, EOFError):
         raise DataError(
             f"{path}: damaged, or of another version. Train anew: --overwrite"
         ) from None
-    progress.best.epoch, progress.best.lowest = best_epoch, lowest
-    progress.alarms.set_state(alarms)
-    return done
+    return found
 
 
 def _assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray]) -> None:

@@ -20,8 +20,7 @@ import tensorflow as tf
 from pipeline.dataset.order import Share
 from pipeline.errors import ConfigError
 from pipeline.text import one_line
-from pipeline.training.place import Place
-from pipeline.training.rendezvous import leave, meet
+from pipeline.training.rendezvous import Place, leave, meet
 from pipeline.workers.pool import WorkerLostError
 from pipeline.workers.shares import share_gpus
 

@@ -44,7 +44,7 @@ read and written included)."""
 
 
 def cached_features(
-    recognizer: keras.Model, config: RunConfig, data: PreparedDataset
+    recognizer: keras.Model, data: PreparedDataset, config: RunConfig
 ) -> FeatureVideos:
     """The features of all frames of a data set, computed now or before.
 
@@ -53,19 +53,19 @@ def cached_features(
     process is computing the same ones, they are waited for.
     """
     files = {
-        f"{stream}_features": _features_of(stream, recognizer, config, data)
+        f"{stream}_features": _features_of(stream, recognizer, data, config)
         for stream in config.model.streams
     }
     return FeatureVideos.of(data, files)
 
 
 def fitted_part(
-    recognizer: keras.Model, config: RunConfig, data: PreparedDataset
+    recognizer: keras.Model, data: PreparedDataset, config: RunConfig
 ) -> tuple[keras.Model, PreparedDataset]:
     """What of a network is fitted, and on which videos: by features where these are stored."""
     if not config.train.cache_features:
         return trained_model(recognizer, config), data
-    return temporal_part(recognizer, config), cached_features(recognizer, config, data)
+    return temporal_part(recognizer, config), cached_features(recognizer, data, config)
 
 
 def on_stored_features(
@@ -89,7 +89,7 @@ def on_stored_features(
         train = dataclasses.replace(config.train, precision="float32")
         config = dataclasses.replace(config, train=train)
         part = temporal_part(recognizer, config, as_fitted=False)
-        return part, cached_features(recognizer, config, data)
+        return part, cached_features(recognizer, data, config)
     train, streams = config.train, config.model.streams
     if not train.cache_features or train.precision != "float32":
         return recognizer, data
@@ -125,7 +125,7 @@ def temporal_part(
 
 
 def _features_of(
-    stream: str, recognizer: keras.Model, config: RunConfig, store: PreparedDataset
+    stream: str, recognizer: keras.Model, store: PreparedDataset, config: RunConfig
 ) -> FeatureFile:
     path = _path(stream, recognizer, config, store)
     features = open_features(path)

@@ -131,7 +131,7 @@ def _memory() -> float:
     return min(machine, int(limit) if limit.isdecimal() else math.inf)
 
 
-def check_run(config: RunConfig, data: PreparedDataset, cluster: Cluster) -> None:
+def check_run(data: PreparedDataset, config: RunConfig, cluster: Cluster) -> None:
     """Makes sure that a run can be trained with what is installed, and on these devices.
 
     Raises:
@@ -153,11 +153,11 @@ def check_run(config: RunConfig, data: PreparedDataset, cluster: Cluster) -> Non
         raise ConfigError(
             "the heads of this run are fitted at once, on one machine: start one worker alone"
         )
-    _check_steps(config, data)
+    _check_steps(data, config)
 
 
-def _check_steps(config: RunConfig, data: PreparedDataset) -> None:
-    steps = config.train.epochs * steps_per_epoch(config, data)
+def _check_steps(data: PreparedDataset, config: RunConfig) -> None:
+    steps = config.train.epochs * steps_per_epoch(data, config)
     accumulated = config.train.gradient_accumulation_steps
     if accumulated > steps:
         raise ConfigError(
@@ -192,7 +192,7 @@ MOST_STEPS = 300
 ENOUGH = 0.1  # loss
 
 
-def overfit_one_batch(config: RunConfig, data: PreparedDataset) -> int:
+def overfit_one_batch(data: PreparedDataset, config: RunConfig) -> int:
     """Trains a network of its own on one batch of clips, without anything against overfitting.
 
     Returns:
@@ -204,7 +204,7 @@ def overfit_one_batch(config: RunConfig, data: PreparedDataset) -> int:
     keras.utils.set_random_seed(config.seed)
     num_classes, plain = len(data.class_names), _without_regularisation(config)
     # Where features are stored, then as the training will need them.
-    model, data = fitted_part(build_recognizer(plain, num_classes), config, data)
+    model, data = fitted_part(build_recognizer(plain, num_classes), data, config)
     config = plain
     compile_model(model, config, steps=MOST_STEPS)
     inputs, labels = next(iter(training_batches(data, config)))

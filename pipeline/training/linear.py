@@ -12,7 +12,7 @@ from scipy.special import log_expit, log_softmax
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import RunConfig
-from pipeline.dataset.clip_batches import augmented_clips, batches_for_validation
+from pipeline.dataset.clip_batches import augmented_clips, batches_to_judge
 from pipeline.dataset.stored_features import FeatureVideos
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
@@ -183,7 +183,7 @@ _ENOUGH = 500
 _AT_ONCE = 64
 
 
-def fit_heads(recognizer: keras.Model, config: RunConfig, videos: FeatureVideos) -> None:
+def fit_heads(recognizer: keras.Model, videos: FeatureVideos, config: RunConfig) -> None:
     """Fits the standardisation and the head of each stream to the training clips.
 
     Each by itself: the streams are trained apart.
@@ -192,7 +192,7 @@ def fit_heads(recognizer: keras.Model, config: RunConfig, videos: FeatureVideos)
         part = recognizer.get_layer(f"{stream}_temporal")
         layer, head = part.get_layer("standardise"), part.get_layer("head")
         statistics = keras.Model(part.input, layer.input)
-        problem = _problem(statistics, f"{stream}_features", config, videos)
+        problem = _problem(statistics, f"{stream}_features", videos, config)
         inputs = problem.inputs
         mean, variance = inputs.mean(axis=0), inputs.var(axis=0)
         layer.moving_mean.assign(mean)
@@ -220,7 +220,7 @@ def _fitted(
 
 
 def _problem(
-    statistics: keras.Model, name: str, config: RunConfig, videos: FeatureVideos
+    statistics: keras.Model, name: str, videos: FeatureVideos, config: RunConfig
 ) -> Problem:
     """Statistics of training clips, as training in epochs would see them, not standardised."""
     records = videos.of_split("train")
@@ -243,19 +243,17 @@ def _problem(
 
 
 def note_fit(
-    trainer: Trainer, progress: Progress, config: RunConfig, videos: FeatureVideos, run: Run
+    trainer: Trainer, progress: Progress, videos: FeatureVideos, config: RunConfig, run: Run
 ) -> None:
     """Keeps a network that was fitted at once, as that of the only epoch."""
     log = EpochLog(run.history_file, 1, progress.best, task_of(config.model).metric_title)
-    log.set_model(progress.model)
-    log.on_epoch_begin(0)
+    calls = keras.callbacks.CallbackList([progress.best, log], model=progress.model)
+    calls.on_epoch_begin(0)
     logs: dict[str, float] = {}
     splits: tuple[tuple[Split, str], ...] = (("train", ""), ("val", "val_"))
     for split, prefix in splits:
-        if batches := batches_for_validation(videos, config, split=split):
+        if batches := batches_to_judge(videos, config, split=split):
             found = trainer.judge(iter(batches))
             logs |= {f"{prefix}{name}": value for name, value in found.items()}
-    progress.best.set_model(progress.model)
-    progress.best.on_epoch_end(0, logs)
-    log.on_epoch_end(0, logs)
+    calls.on_epoch_end(0, logs)
     progress.best.write()

@@ -1,7 +1,8 @@
-"""The folder of a run while it is trained: what may be replaced, and what is brought back."""
+"""The folder of a run: what may be replaced, what is brought back, and a trained one, opened."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib.metadata
 import os
@@ -13,13 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 import pipeline
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.config.file import differing, load_config, save_config
+from pipeline.dataset.videos import data_of_run
 from pipeline.errors import ConfigError
+from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.text import listed
@@ -94,7 +98,7 @@ def is_trained(run: Run) -> bool:
     return run.model_file.is_file() and not run.checkpoint_file.is_file()
 
 
-def start(run: Run, config: RunConfig, data: PreparedDataset) -> None:
+def start(run: Run, data: PreparedDataset, config: RunConfig) -> None:
     """Makes the folder, which is not there yet, and writes what is known before training.
 
     It gets its name once all of that is in it.
@@ -164,3 +168,43 @@ def bring_back(run: Run) -> None:
 
 def _aside(run: Run) -> Path:
     return run.folder.with_name(f".old-{run.folder.name}")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OpenedRun:
+    """A run with what measuring and exporting it take; after a training, all is in memory already.
+
+    Attributes:
+        run: Its folder.
+        data: Its videos, with the splits that it was trained on.
+        config: Its configuration.
+        model: The recogniser that was kept, in float32.
+    """
+
+    run: Run
+    data: PreparedDataset
+    config: RunConfig
+    model: keras.Model
+
+
+def open_run(run: Run, data: Path | None = None) -> OpenedRun:
+    """Opens a trained run.
+
+    Args:
+        run: Its folder.
+        data: Where its data set is, if it was moved since the run was trained.
+
+    Raises:
+        DataError: The run or its data set cannot be used.
+    """
+    return opened_run(run, data_of_run(run, data))
+
+
+def opened_run(run: Run, data: PreparedDataset, model: keras.Model | None = None) -> OpenedRun:
+    """A trained run with its videos, and its model if that is in memory.
+
+    Its configuration is read from its folder, where its external backbones lie.
+    """
+    config = run.config()
+    model = model or load_recognizer(run.model_file, config, len(data.class_names))
+    return OpenedRun(run, data, config, model)

@@ -1,8 +1,12 @@
-"""A training step, the same for one device, for several, and for several machines."""
+"""Training step by step, the same for one device, for several, and for several machines."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import keras
@@ -10,7 +14,6 @@ import tensorflow as tf
 
 from pipeline.models.layers import normalisations
 from pipeline.training.cluster import Cluster
-from pipeline.training.ctrl_c import CtrlC
 
 Logs = dict[str, float]
 Batches = Callable[..., tf.data.Dataset]
@@ -95,7 +98,7 @@ class Trainer:
         """Trains for some epochs.
 
         Args:
-            training: See `batches_for_training`.
+            training: See `batches_to_fit`.
             validation: See `shared_validation`; None: there is none.
             epochs: Their numbers, from 0.
             steps: Of an epoch.
@@ -220,3 +223,53 @@ class Trainer:
     def _logs(self) -> Logs:
         found = {metric.name: float(metric.result()) for metric in (self._loss, *self._metrics)}
         return dict(sorted(found.items()))
+
+
+class CtrlC:
+    """Whether Ctrl-C was pressed, for a training that looks between its steps.
+
+    Attributes:
+        pressed: Whether it was.
+    """
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def raise_if_pressed(self) -> None:
+        """Raises `KeyboardInterrupt` if it was."""
+        if self.pressed:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def ctrl_c_between_steps() -> Iterator[CtrlC]:
+    """Within it the first Ctrl-C is noted alone; the second raises at once.
+
+    An exception that comes up while TensorFlow calls back into Python, as it does all through the
+    first step, may be printed, dropped or made into another one. The last is mended here as well.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
+    """
+    ctrl_c = CtrlC()
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield ctrl_c
+        return
+
+    def press(number: int, frame: FrameType | None) -> None:
+        if ctrl_c.pressed:
+            before(number, frame)
+        ctrl_c.pressed = True
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield ctrl_c
+    except Exception:
+        if ctrl_c.pressed:
+            raise KeyboardInterrupt from None
+        raise
+    else:
+        ctrl_c.raise_if_pressed()  # after the last step
+    finally:
+        signal.signal(signal.SIGINT, before)

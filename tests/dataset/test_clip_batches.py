@@ -13,7 +13,7 @@ from pipeline.dataset import clip_batches
 from pipeline.dataset.augment.draw import draw
 from pipeline.dataset.clip_batches import (
     augmented_clips,
-    batches_for_training,
+    batches_to_fit,
     epoch_size,
     evaluation_batches,
     evaluation_clips,
@@ -358,7 +358,7 @@ def test_shares_are_together_the_batch(store, augment):
     train = dataclasses.replace(CONFIG.train, class_weights=augment is MIXING)
     config = configured(augment=augment, train=train)
     whole, first, second = (
-        batches_for_training(store, config, first_step=3, share=share).take(4)
+        batches_to_fit(store, config, first_step=3, share=share).take(4)
         for share in (Share(), Share(0, 2), Share(1, 2))
     )
     for batches in zip(whole, first, second, strict=True):
@@ -369,8 +369,8 @@ def test_shares_are_together_the_batch(store, augment):
 
 
 def test_a_share_is_given_in_pieces_for_its_devices(store):
-    whole = batches_for_training(store, CONFIG).take(3)
-    pieces = iter(batches_for_training(store, CONFIG, share=Share(0, 1, 2)))
+    whole = batches_to_fit(store, CONFIG).take(3)
+    pieces = iter(batches_to_fit(store, CONFIG, share=Share(0, 1, 2)))
     for inputs, targets in whole:
         for rows in (slice(0, 2), slice(2, 4)):
             piece, those = next(pieces)

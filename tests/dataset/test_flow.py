@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from pipeline.config import NO_AUGMENT, ClipConfig, ModelConfig, TrainConfig
 from pipeline.dataset.clip_batches import evaluation_clips, training_batches
 from pipeline.dataset.sampling import sample_clip
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.videos import resolve
 from pipeline.errors import DataError
 from pipeline.video import decode_flow, decode_jpeg
 
@@ -46,8 +46,8 @@ def test_a_store_says_whether_it_has_flow_which_tensorflow_datasets_reads(
     assert (flow[0, 64:] == 0).all()
     assert flow[1:].std() > 20
     with pytest.raises(DataError, match=r"store .*: model.streams needs .* Prepare it with --flow"):
-        open_of_run(dataclasses.replace(config, data=str(blob_store.path)))
-    found, _ = open_of_run(dataclasses.replace(config, data=str(flow_store.path)))
+        resolve(dataclasses.replace(config, data=str(blob_store.path)))
+    _, found = resolve(dataclasses.replace(config, data=str(flow_store.path)))
     assert found.frames == flow_store.frames
 
 

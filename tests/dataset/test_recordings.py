@@ -16,7 +16,7 @@ from pipeline.dataset.clip_batches import (
     training_batches,
 )
 from pipeline.dataset.recordings import around_chunks, recording_labels, windows_of
-from pipeline.dataset.videos import VideoReader, open_of_run
+from pipeline.dataset.videos import VideoReader, resolve
 from pipeline.errors import ConfigError
 from pipeline.manifest.annotation import IGNORED_LABEL
 from pipeline.prepare.prepared import open_prepared
@@ -37,7 +37,7 @@ def configure(store, augment=NO_AUGMENT, **clip):
         model=ModelConfig(streams=("rgb",)),
         augment=augment,
     )
-    return open_of_run(config)[0]
+    return resolve(config)[1]
 
 
 def halves_of(inputs):
@@ -59,9 +59,9 @@ def test_the_task_is_that_of_the_data_set(store, blob_store):
     config = configure(store)
     assert (config.model.task, config.model.background) == ("frames", "background")
     with pytest.raises(ConfigError, match=r"of recordings; .*\(--config recordings\)"):
-        open_of_run(dataclasses.replace(config, model=ModelConfig(task="video")))
+        resolve(dataclasses.replace(config, model=ModelConfig(task="video")))
     with pytest.raises(ConfigError, match="frames in a row: --config recordings"):
-        open_of_run(RunConfig(data=str(store.path)))
+        resolve(RunConfig(data=str(store.path)))
     # A video is no recording, which is said first, whatever else does not go together.
     for values, message in (
         ({"model.task": "frames"}, r"with one label each: it is for video \(--config small"),
@@ -69,14 +69,14 @@ def test_the_task_is_that_of_the_data_set(store, blob_store):
     ):
         config = load_config("recordings", {"data": str(blob_store.path), **values})
         with pytest.raises(ConfigError, match=message):
-            open_of_run(config)
+            resolve(config)
     values = {"temporal.stages": 1, "data": str(store.path), "model.streams": ["rgb"]}
     for key, value, message in (
         ("temporal.kind", "mean", "takes a temporal.kind that tells frames apart"),
         ("clip.short", "loop", "takes clip.short mask"),
     ):
         with pytest.raises(ConfigError, match=f"task frames {message}"):
-            open_of_run(load_config("recordings", {**values, key: value}))
+            resolve(load_config("recordings", {**values, key: value}))
 
 
 def test_stretches_hold_any_window_that_meets_their_chunk(store):

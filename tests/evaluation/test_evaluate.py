@@ -23,7 +23,7 @@ from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration, write_calibration
 from pipeline.tasks.task import task_of
-from pipeline.training.opened import open_run
+from pipeline.training.run_folder import open_run
 from tests.evaluation.conftest import copy_of
 from tests.evaluation.made_up_crossval import made_up
 from tests.runs import changed

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from pipeline.run import Run
-from pipeline.training.opened import open_run
+from pipeline.training.run_folder import open_run
 from tests.runs import drawn_run
 
 

@@ -149,6 +149,6 @@ def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch
     store = open_data(Path(recording_config.data))
     rows = [dataclasses.replace(row, split="train") for row in store.manifest.rows]
     bare = store.with_rows(rows)
-    monkeypatch.setattr(f"{comparison}.open_of_run", lambda config: (config, bare))
+    monkeypatch.setattr(f"{comparison}.resolve", lambda config: (bare, config))
     with pytest.raises(DataError, match="no validation recordings .*--split.val_folds 5"):
         ablate(recording_config, tmp_path)

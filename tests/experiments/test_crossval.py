@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import BackboneConfig, RunConfig
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.videos import resolve
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.predictions import calibrated_predictions
 from pipeline.evaluation.results import as_json
@@ -313,7 +313,7 @@ def test_videos_of_several_labels_are_pooled(tmp_path):
 
 
 def test_a_run_whose_precision_was_decided_is_the_one_that_was_begun(config, drawn, tmp_path):
-    known, _ = open_of_run(changed(config, {"train.precision": "auto"}))
+    _, known = resolve(changed(config, {"train.precision": "auto"}))
     run = Run(tmp_path / "run")
     for _ in range(2):
         measured(known, run, "test")

@@ -28,7 +28,7 @@ def small_config(blob_config):
 
 def answer_all(run, folder):
     from pipeline.evaluation.predict import predict_split
-    from pipeline.training.opened import open_run
+    from pipeline.training.run_folder import open_run
 
     copy = Run(shutil.copytree(run.folder, folder))
     for split in ("val", "test"):
@@ -43,7 +43,7 @@ def answered_run(hasty_run, made):
 
 def export_all(config, folder):
     from pipeline.inference.export import export
-    from pipeline.training.opened import open_run
+    from pipeline.training.run_folder import open_run
 
     run = drawn_run(config, folder / "run", exported=False)
     write_calibration(run, Calibration(temperature=1.5, logit_threshold=0.6, num_videos=1))

@@ -29,7 +29,7 @@ from pipeline.inference.many import find_videos, predict_here, predict_many
 from pipeline.inference.results import COLUMNS, ResultFile, open_results
 from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run
-from pipeline.training.opened import open_run
+from pipeline.training.run_folder import open_run
 from pipeline.video import DamagedVideoWarning, iter_frames, write_video
 from tests.inference.commands import classify, start
 from tests.inference.videos import BAD, GOOD, NAMES, paths, predictions_of, rows, write_cut

@@ -36,7 +36,7 @@ from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.training.checkpoint import restore
-from pipeline.training.opened import open_run
+from pipeline.training.run_folder import open_run
 from pipeline.video import write_video
 from tests.inference import commands
 from tests.networks import write_tflite

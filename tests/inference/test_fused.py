@@ -30,7 +30,7 @@ from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run, latest_run
 from pipeline.tasks.multi_class import MultiClass
-from pipeline.training.opened import open_run
+from pipeline.training.run_folder import open_run
 from pipeline.video import LiveVideo, iter_frames
 from tests.conftest import prepared
 from tests.evaluation.made_up_crossval import some_answers, write_crossval

@@ -26,7 +26,7 @@ from pipeline.config import (
 )
 from pipeline.config.file import load_config, save_config
 from pipeline.dataset.preview import write_contact_sheets
-from pipeline.dataset.videos import open_of_run, open_run_data
+from pipeline.dataset.videos import data_of_run, resolve
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.predict import predict_split
@@ -53,8 +53,7 @@ from pipeline.tasks.calibration import Calibration
 from pipeline.training.features import _backbone_mark, cached_features
 from pipeline.training.fit import train
 from pipeline.training.guards import overfit_one_batch
-from pipeline.training.opened import open_run
-from pipeline.training.run_folder import is_unfinished
+from pipeline.training.run_folder import is_unfinished, open_run
 from pipeline.video import LiveVideo, VideoReader, iter_frames, probe, write_video
 from tests.conftest import prepared
 from tests.inference.commands import SCRIPTS, classify
@@ -128,9 +127,9 @@ def test_its_features_are_those_of_the_same_network_of_keras(config, run, kind, 
         file = str(run.folder.with_name(name))
         backbone = BackboneConfig(name=file, trainable="none", **settings)
         augment = dataclasses.replace(NO_AUGMENT, flip=flip)
-        each, data = open_of_run(dataclasses.replace(config, backbone=backbone, augment=augment))
+        data, each = resolve(dataclasses.replace(config, backbone=backbone, augment=augment))
         recognizer = build_recognizer(each, 2)
-        (file,) = cached_features(recognizer, each, data).features.values()
+        (file,) = cached_features(recognizer, data, each).features.values()
         found.append(file.features)
     assert found[0].shape[1:] == (2 if flip else 1, 80)  # a mirror only where it is asked for
     np.testing.assert_allclose(*found, atol=1e-4)
@@ -142,15 +141,15 @@ def test_features_are_stored_once_whatever_the_file_is_called(run, config, capsy
         *("name", "weights", "trainable", "learning_rate_factor", "filters", "normalisation"),
         *("momentum", "spatial_dropout", "grid", "normalise_features"),
     ]
-    each, data = open_of_run(run.config())
-    named, _ = open_of_run(config)
+    data, each = resolve(run.config())
+    _, named = resolve(config)
     assert each.backbone_of("rgb").name != named.backbone_of("rgb").name
-    cached_features(build_recognizer(each, 2), each, data)
+    cached_features(build_recognizer(each, 2), data, each)
     capsys.readouterr()
-    cached_features(build_recognizer(named, 2), named, data)
+    cached_features(build_recognizer(named, 2), data, named)
     assert "features of" not in capsys.readouterr().out
     other = changed(named, {"backbone.mean": [0.0]})
-    cached_features(build_recognizer(other, 2), other, data)
+    cached_features(build_recognizer(other, 2), data, other)
     assert "features of" in capsys.readouterr().out
 
 
@@ -253,7 +252,7 @@ def test_beside_a_network_of_the_graph(config, flow_store, blob_videos, tmp_path
 
 def test_a_training_that_was_stopped_goes_on(run, config, tmp_path):
     """And before it, the preflight learns from the stored features."""
-    assert overfit_one_batch(*open_of_run(config)) > 0
+    assert overfit_one_batch(*resolve(config)) > 0
     copy = Run(Path(shutil.copytree(run.folder, tmp_path / "run")))
     copy.litert_file.unlink()
     begun = load_config(copy.config_file)
@@ -271,7 +270,7 @@ def test_other_classes_are_told_by_features(run, blob_videos, tmp_path):
     store = prepared("csv", tmp_path / "table.csv", tmp_path / "store")
     others, config = open_unknown(run, store), run.config()
     model = load_recognizer(run.model_file, config, 2)
-    scores = score_unknown(model, others, config, open_run_data(run), run.class_names())
+    scores = score_unknown(model, others, config, data_of_run(run), run.class_names())
     assert [(name, len(found)) for name, found in scores.items()] == [("noise", 1)]
 
 
@@ -311,7 +310,7 @@ def test_what_such_a_network_cannot_do_and_settings_that_do_not_fit(config):
     ):
         with pytest.raises(ConfigError, match=message):
             dataclasses.replace(config, **changes)
-    missing, _ = open_of_run(changed(config, {"backbone.name": "no.onnx"}))
+    _, missing = resolve(changed(config, {"backbone.name": "no.onnx"}))
     with pytest.raises(ConfigError, match="backbone.name no.onnx: there is no such file"):
         build_recognizer(missing, 2)
     for settings, problem in (

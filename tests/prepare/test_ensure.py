@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import FramesConfig, ModelConfig, RunConfig
-from pipeline.dataset.videos import open_data, open_of_run
+from pipeline.dataset.videos import open_data, resolve
 from pipeline.errors import DataError
 from pipeline.prepare.prepared import held_open
 from pipeline.video import write_video
@@ -87,7 +87,7 @@ def test_a_folder_and_events_are_prepared_as_well(people, made, tmp_path, opened
     assert opened(events).labelling == "frames"
     # What a network takes beside frames is stored for it.
     model, cache = ModelConfig(streams=("flow",)), str(tmp_path / "cache")
-    _, data = open_of_run(RunConfig(data=str(people), data_cache=cache, model=model))
+    data, _ = resolve(RunConfig(data=str(people), data_cache=cache, model=model))
     assert data.frames.flow
     assert data.path.parent == tmp_path / "cache"
 

@@ -15,11 +15,10 @@ from pipeline.models.layers import BatchNormalization
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training import checkpoint
-from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history, plot_history
 from pipeline.training.checkpoint import TIMES_AS_LONG, Checkpoint, Progress
 from pipeline.training.guards import Alarms, TrainingWarning, warn_of_few_groups
-from pipeline.training.optimizer import TopClassShare
+from pipeline.training.optimizer import TopClassShare, WeightAverage
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ from pipeline.run import Run
 from pipeline.training import rendezvous
 from pipeline.training.cluster import Cluster, by_slurm
 from pipeline.training.fit import train
-from pipeline.training.place import Place, place_in
-from pipeline.training.rendezvous import leave, meet
+from pipeline.training.rendezvous import Place, leave, meet, place_in
 from pipeline.workers.pool import WorkerLostError
 from tests.processes import python_processes
 from tests.runs import changed, expect_same
@@ -186,7 +185,7 @@ from pipeline.errors import ConfigError
 from pipeline.models.layers import BatchNormalization
 from pipeline.training import rendezvous
 from pipeline.training.cluster import Cluster
-from pipeline.training.ctrl_c import CtrlC
+from pipeline.training.trainer import CtrlC
 from pipeline.training.fit import help_train, train
 from pipeline.training.optimizer import compile_model
 from pipeline.training.trainer import Trainer

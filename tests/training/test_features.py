@@ -18,7 +18,7 @@ from pipeline.config import NO_AUGMENT, RunConfig, TemporalConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.clip_batches import evaluation_batches, training_batches
 from pipeline.dataset.stored_features import FOLDER, open_features
-from pipeline.dataset.videos import open_data, open_of_run
+from pipeline.dataset.videos import open_data, resolve
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.evaluate import evaluate
@@ -37,7 +37,7 @@ from pipeline.training import linear
 from pipeline.training.features import cached_features, on_stored_features, temporal_part
 from pipeline.training.fit import train
 from pipeline.training.linear import PENALTIES, Problem, choose_penalty, fit, shortened
-from pipeline.training.opened import open_run
+from pipeline.training.run_folder import open_run
 from tests.runs import changed, drawn_run, expect_same
 
 FROZEN = {"backbone.trainable": "none", "model.streams": ("rgb",)}
@@ -53,7 +53,7 @@ def data(tiny_store, tmp_path_factory):
 @pytest.fixture(scope="module")
 def config(tiny_config, data):
     config = dataclasses.replace(tiny_config, augment=NO_AUGMENT)
-    return open_of_run(changed(config, {**FROZEN, "data": str(data)}))[0]
+    return resolve(changed(config, {**FROZEN, "data": str(data)}))[1]
 
 
 def cached(config):
@@ -75,7 +75,7 @@ def test_it_is_the_same_training(config, tmp_path, capsys):
 def features_of(config, seed=0):
     keras.utils.set_random_seed(seed)
     model = build_recognizer(config, 2)
-    return model, cached_features(model, config, open_of_run(config)[1])
+    return model, cached_features(model, *resolve(config))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_windows_of_recordings_have_the_features_of_their_frames(
         "train.cache_features": True,
     }
     plain = dataclasses.replace(recording_config, augment=NO_AUGMENT)
-    config, store = open_of_run(changed(plain, values))
+    store, config = resolve(changed(plain, values))
     model, features = features_of(config)
     part, whole = temporal_part(model, config), trained_model(model, config)
     for batches in (training_batches, partial(evaluation_batches, split="val")):
@@ -149,7 +149,7 @@ def test_evaluation_on_stored_features_is_the_same(config, data, tmp_path):
     }
     run = drawn_run(changed(cached(config), values), tmp_path / "run", exported=False)
     model, store = load_recognizer(run.model_file), open_data(data)
-    cached_features(model, run.config(), store)
+    cached_features(model, store, run.config())
     assert on_stored_features(model, store, run.config())[0] is not model
     found = evaluated(run)
     shutil.rmtree(data / FOLDER)
@@ -206,7 +206,7 @@ def test_what_another_process_is_computing_is_waited_for(config, hold, said_of_l
     capsys.readouterr()
 
     def wait():
-        found.append(cached_features(model, config, open_data(Path(config.data))))
+        found.append(cached_features(model, open_data(Path(config.data)), config))
 
     thread = threading.Thread(target=wait)
     thread.start()
@@ -377,12 +377,12 @@ def test_from_training_to_classifying(shrunk, hasty_run, blob_videos, tmp_path):
 
 def test_frames_are_means_of_what_is_stored(shrunk, blob_config):
     small, large = (
-        next(iter(evaluation_batches(open_of_run(each)[1], each, "val")))[0]["frames"].numpy()
-        for each in (open_of_run(shrunk)[0], open_of_run(blob_config)[0])
+        next(iter(evaluation_batches(resolve(each)[0], each, "val")))[0]["frames"].numpy()
+        for each in (resolve(shrunk)[1], resolve(blob_config)[1])
     )
     assert small.shape[2:] == (16, 16, 3)
     halves = large.reshape(*large.shape[:2], 16, 2, 16, 2, 3).mean((3, 5))
     assert np.abs(halves - small).mean() < 3
     for shrink in (3, 8):
         with pytest.raises(ConfigError, match="clip.shrink"):
-            open_of_run(changed(shrunk, {"clip.shrink": shrink}))
+            resolve(changed(shrunk, {"clip.shrink": shrink}))

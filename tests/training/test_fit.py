@@ -29,14 +29,14 @@ from pipeline.training import fit, guards
 from pipeline.training.callbacks import KeepBest, OutOfTimeError, TimeLimit
 from pipeline.training.fit import train
 from pipeline.training.guards import Alarms, TrainingWarning
-from pipeline.training.opened import open_run
 from pipeline.training.optimizer import compile_model
+from pipeline.training.run_folder import open_run
 from tests.runs import changed
 
 
 def validation_loss(run, store):
     config, model = run.config(), load_recognizer(run.model_file)
-    compile_model(model, config, steps_per_epoch(config, store))
+    compile_model(model, config, steps_per_epoch(store, config))
     batches = evaluation_batches(store, config, "val").map(lambda x, y: (x, tf.one_hot(y, 2)))
     return model.evaluate(batches, verbose=0)[0]
 
@@ -83,8 +83,8 @@ def test_training_stops_early_and_its_folder_describes_it(tiny_config, tiny_stor
     uneven = tiny_store.with_rows(others)
     assert uneven.num_videos["train"] == 8
     config = changed(tiny_config, {"train.class_weights": True})
-    batches = clip_batches.batches_for_training(uneven, config)
-    epoch = batches.take(steps_per_epoch(config, uneven))
+    batches = clip_batches.batches_to_fit(uneven, config)
+    epoch = batches.take(steps_per_epoch(uneven, config))
     total = sum(weights.numpy() @ targets.numpy() for _, targets, weights in epoch)
     np.testing.assert_allclose(total, [4, 4], rtol=1e-5)
 
@@ -245,7 +245,7 @@ def test_a_batch_must_be_learned_by_heart_whatever_holds_it_back(
     config = changed(
         tiny_config, {**values, "train.gradient_accumulation_steps": 4, "frames.size": 16}
     )
-    assert guards.overfit_one_batch(config, tiny_store) < guards.MOST_STEPS
+    assert guards.overfit_one_batch(tiny_store, config) < guards.MOST_STEPS
     assert guards._without_regularisation(RunConfig()).train.transition_penalty == 0
     monkeypatch.setattr(guards, "MOST_STEPS", 5)
     config = changed(tiny_config, {"train.learning_rate": 1e-9})

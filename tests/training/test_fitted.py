@@ -20,16 +20,20 @@ from pipeline.models.recognizer import (
     trained_model,
 )
 from pipeline.tasks.multi_class import MultiClass
-from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.cluster import Cluster
-from pipeline.training.ctrl_c import CtrlC, ctrl_c_between_steps
 from pipeline.training.features import temporal_part
 from pipeline.training.fit import train
 from pipeline.training.guards import Alarms
-from pipeline.training.optimizer import AdamW, LossOfEach, MetricOfMean, compile_model
-from pipeline.training.trainer import Trainer
+from pipeline.training.optimizer import (
+    AdamW,
+    LossOfEach,
+    MetricOfMean,
+    WeightAverage,
+    compile_model,
+)
+from pipeline.training.trainer import CtrlC, Trainer, ctrl_c_between_steps
 from tests.runs import changed
 
 CLASSES = 3
@@ -150,7 +154,7 @@ def test_all_stages_are_trained_remembered_and_kept(tmp_path):
     ]
     assert not still
     other, again = begun(half, tmp_path / "other.keras", seed=1)
-    assert restore(tmp_path / "checkpoint.npz", again) == (2, False)
+    assert again.resume(restore(tmp_path / "checkpoint.npz", again)) == (2, False)
     assert "dynamic_scale" in {each.name for each in again.variables()}, "that of the loss"
     for mine, theirs in zip(again.variables(), progress.variables(), strict=True):
         np.testing.assert_array_equal(mine, theirs)

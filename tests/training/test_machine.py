@@ -96,6 +96,6 @@ def test_memory_is_reckoned_in_the_precision_that_was_decided(tiny_config, tmp_p
     monkeypatch.setattr(
         fit, "check_memory", lambda config, *_, **__: seen.append(config.train.precision)
     )
-    monkeypatch.setattr(fit, "_train_alone", lambda *_, **__: None)
+    monkeypatch.setattr(fit, "_train_first", lambda *_, **__: None)
     fit.train(changed(tiny_config, {"train.precision": "auto"}), tmp_path / "run")
     assert seen == [guards.faster_precision()[0]]

@@ -14,7 +14,7 @@ import pytest
 from pipeline.cli import train as train_command
 from pipeline.config.file import save_config
 from pipeline.config.prepare import PrepareConfig
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.videos import resolve
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
@@ -232,10 +232,10 @@ def test_killed_while_the_folder_is_made(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(run_folder, "_environment", lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            run_folder.start(run, *open_of_run(config))
+            run_folder.start(run, *resolve(config))
     assert not run.folder.exists()
     assert [path.name for path in tmp_path.iterdir()] == [".new-run"]
-    run_folder.start(run, *open_of_run(config))
+    run_folder.start(run, *resolve(config))
     assert run.config().data == config.data
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 

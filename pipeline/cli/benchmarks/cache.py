@@ -13,8 +13,8 @@ import keras
 
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import RunConfig, expect
-from pipeline.dataset.clip_batches import batches_for_training, steps_per_epoch
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.clip_batches import batches_to_fit, steps_per_epoch
+from pipeline.dataset.videos import resolve
 from pipeline.models.recognizer import build_recognizer
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.training.features import cached_features, temporal_part
@@ -37,15 +37,15 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:  # in which no features are stored yet
         copy = Path(folder) / "data"
         shutil.copytree(config.data, copy, ignore=shutil.ignore_patterns("features"))
-        compare_epochs(*open_of_run(dataclasses.replace(config, data=str(copy))))
+        compare_epochs(*resolve(dataclasses.replace(config, data=str(copy))))
 
 
-def compare_epochs(config: RunConfig, data: PreparedDataset) -> None:
+def compare_epochs(data: PreparedDataset, config: RunConfig) -> None:
     """Prints the seconds of an epoch each way, and what storing the features takes."""
     keras.utils.set_random_seed(0)
     recognizer = build_recognizer(config, len(data.class_names))
     start = time.perf_counter()
-    features = cached_features(recognizer, config, data)
+    features = cached_features(recognizer, data, config)
     extraction = time.perf_counter() - start
     through = _epoch(recognizer, config, data, epochs=1)
     cached = _epoch(temporal_part(recognizer, config), config, features, epochs=EPOCHS)
@@ -61,12 +61,12 @@ def compare_epochs(config: RunConfig, data: PreparedDataset) -> None:
 
 def _epoch(model: keras.Model, config: RunConfig, data: PreparedDataset, *, epochs: int) -> float:
     """Seconds of the fastest epoch of a training, whose first, for tracing, does not count."""
-    compile_model(model, config, steps_per_epoch(config, data))
+    compile_model(model, config, steps_per_epoch(data, config))
     ends: list[float] = []
     model.fit(
-        batches_for_training(data, config),
+        batches_to_fit(data, config),
         epochs=1 + epochs,
-        steps_per_epoch=steps_per_epoch(config, data),
+        steps_per_epoch=steps_per_epoch(data, config),
         callbacks=[
             keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
         ],

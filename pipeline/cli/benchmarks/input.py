@@ -10,8 +10,8 @@ import keras
 
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import NO_AUGMENT, RunConfig
-from pipeline.dataset.clip_batches import batches_for_training, steps_per_epoch
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.clip_batches import batches_to_fit, steps_per_epoch
+from pipeline.dataset.videos import resolve
 from pipeline.models.recognizer import build_recognizer
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.training.optimizer import compile_model
@@ -28,10 +28,10 @@ def main(arguments: Sequence[str]) -> None:
         "--data data/NAME",
     )
     parser.add_run_config(arguments)
-    measure_input(*open_of_run(run_config(parser.parse(arguments))))
+    measure_input(*resolve(run_config(parser.parse(arguments))))
 
 
-def measure_input(config: RunConfig, data: PreparedDataset) -> None:
+def measure_input(data: PreparedDataset, config: RunConfig) -> None:
     """Prints clips per second of the pipeline alone and of the step alone."""
     size, length = data.frames.size, config.clip.num_frames
     print(
@@ -45,7 +45,7 @@ def measure_input(config: RunConfig, data: PreparedDataset) -> None:
     }
     print(f"{'a training step takes':<34} {demand:>8,.0f}")
     for name, augment in rows.items():
-        batches = batches_for_training(data, dataclasses.replace(config, augment=augment))
+        batches = batches_to_fit(data, dataclasses.replace(config, augment=augment))
         rate = _rate(iter(batches), config.train.batch_size)
         print(f"{name:<34} {rate:>8,.0f} {rate / demand:>6.1f} times", flush=True)
 
@@ -54,8 +54,8 @@ def _trained(config: RunConfig, data: PreparedDataset) -> float:
     """On one batch again and again, so that nothing is read."""
     keras.utils.set_random_seed(0)
     model = build_recognizer(config, len(data.class_names))
-    compile_model(model, config, steps_per_epoch(config, data))
-    batch = next(iter(batches_for_training(data, config)))
+    compile_model(model, config, steps_per_epoch(data, config))
+    batch = next(iter(batches_to_fit(data, config)))
     return _rate((model.train_on_batch(*batch) for _ in itertools.count()), config.train.batch_size)
 
 
