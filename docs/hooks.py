@@ -15,13 +15,14 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import docstring_parser
 
 from pipeline.cli.__main__ import COMMANDS
 from pipeline.config import Change, RunConfig
 from pipeline.config.prepare import PrepareConfig
+from pipeline.config.values import described
 from pipeline.text import one_line
 
 if TYPE_CHECKING:
@@ -101,16 +102,13 @@ def _opening(value: Any) -> str:
 
 
 def _table(value: Any, prefix: str, only: Callable[[Any], bool] = lambda _: True) -> str:
-    described = docstring_parser.parse(type(value).__doc__ or "").params
-    texts = {each.arg_name: one_line(each.description or "") for each in described}
-    hints = get_type_hints(type(value))
     lines = ["| key | is | default | meaning |", "| --- | --- | --- | --- |"]
-    for field in dataclasses.fields(value):
-        default = getattr(value, field.name)
+    for name, kind, text in described(type(value)):
+        default = getattr(value, name)
         if only(default):
-            name = field.name.replace("_", "-") if prefix == "--" else field.name
-            cells = (f"`{prefix}{name}`", _kind(hints[field.name]), _shown(default))
-            lines.append(f"| {' | '.join((*cells, texts[field.name]))} |".replace("\n", " "))
+            shown = name.replace("_", "-") if prefix == "--" else name
+            cells = (f"`{prefix}{shown}`", _kind(kind), _shown(default), text)
+            lines.append(f"| {' | '.join(cells)} |".replace("\n", " "))
     return "\n".join(lines)
 
 

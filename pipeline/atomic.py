@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.errors import ConfigError
+
 
 @contextlib.contextmanager
 def named_in_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
@@ -43,6 +45,19 @@ def expect_writable(path: Path) -> None:
     except OSError as error:
         error.filename = str(path)
         raise
+
+
+def expect_output(file: Path, name: str) -> None:
+    """Raises a `ConfigError`, before work begins, if a file cannot be written."""
+    if not file.parent.is_dir():
+        raise ConfigError(f"{name}: the folder {file.parent} does not exist; create it first")
+    try:
+        expect_writable(file)
+    except OSError as error:
+        raise ConfigError(
+            f"{name}: {file} cannot be written: {error.strerror}. Make sure that the folder can be "
+            "written, or name a file in another one"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import re
 
 import pytest
 
@@ -18,7 +19,10 @@ from pipeline.config import (
 )
 from pipeline.config.file import PRESETS, differing, load_config, preset_names, save_config
 from pipeline.config.prepare import PrepareConfig
+from pipeline.config.values import Range, described, ranges_of
 from pipeline.errors import ConfigError
+from pipeline.tasks.calibration import Calibration
+from pipeline.web.programs.options import Options
 
 FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
 
@@ -33,57 +37,61 @@ CACHED = {
 }
 
 
+EVERY_KIND = [
+    *(AugmentConfig, BackboneConfig, ClipConfig, EvaluateConfig, FramesConfig, ModelConfig),
+    *(RunConfig, SplitConfig, TemporalConfig, TrainConfig, PrepareConfig, Calibration, Options),
+]
+
+
 def test_values_out_of_range_are_refused():
     for kind, values, message in (
         (ClipConfig, {"num_frames": 0}, "clip.num_frames must be from 1 to 512. Received: 0"),
-        (ClipConfig, {"stride": 0}, "clip.stride must be from 1 to 10000"),
-        (ClipConfig, {"views": 0}, "clip.views must be from 1 to 100"),
         (RunConfig, {"clip": ClipConfig(num_frames=1)}, "clip.num_frames must be at least 2"),
-        (FramesConfig, {"jpeg_quality": 950}, "frames.jpeg_quality must be from 0 to 100"),
-        (AugmentConfig, {"flip": 1.5}, "augment.flip must be from 0 to 1. Received: 1.5"),
         (AugmentConfig, {"crop": Change(strength=0.95)}, "crop.strength must be from 0 to 0.9"),
-        (AugmentConfig, {"contrast": Change(strength=-1)}, "contrast.strength must be from 0 to 4"),
         (AugmentConfig, {"hue": Change(probability=2)}, "augment.hue.probability must be from 0"),
         (BackboneConfig, {"trainable": 0}, "backbone.trainable must be all, none, or from 1"),
-        (BackboneConfig, {"learning_rate_factor": 0}, "learning_rate_factor must be above 0"),
         (BackboneConfig, {"filters": ()}, "filters must be 1 to 12 numbers from 1 to 4096"),
         (BackboneConfig, {"filters": (8,) * 13}, "backbone.filters must be 1 to 12 numbers"),
         (BackboneConfig, {"filters": (8, 0)}, "filters must be 1 to 12 numbers from 1 to 4096"),
-        (BackboneConfig, {"grid": 0}, "backbone.grid must be from 1"),
         (BackboneConfig, {"weights": "my.h5"}, "backbone.weights is for networks other than cnn"),
-        (TemporalConfig, {"layers": 0}, "temporal.layers must be from 1"),
-        (TemporalConfig, {"units": 0}, "temporal.units must be from 1"),
-        (ModelConfig, {"dropout": 1.0}, "model.dropout must be from 0 to below 1"),
-        (ModelConfig, {"l2": math.inf}, "model.l2 must be at least 0"),
-        (ModelConfig, {"difference_gain": 0}, "model.difference_gain must be above 0"),
         (TrainConfig, {"epochs": 10**30}, "epochs must be from 1 to 1000000. Received: 1000"),
-        (TrainConfig, {"ema_momentum": 1}, "train.ema_momentum must be from 0 to below 1"),
-        (TrainConfig, {"warmup": 1}, "train.warmup must be from 0 to below 1"),
-        (TrainConfig, {"learning_rate": 0}, "train.learning_rate must be above 0"),
         (TrainConfig, {"learning_rate": 1e300}, "train.learning_rate must be above 0, at most"),
         (TrainConfig, {"class_weights": True, "balanced": True}, "choose one"),
         (SplitConfig, {"folds": 1}, "split.folds must be 0 or at least 2, or groups. Received: 1"),
         (SplitConfig, {"fold": 3}, "split.fold takes split.folds, the number of folds"),
         (SplitConfig, {"val_folds": 3, "val_fold": 4}, "split.val_fold must be from 1 to 3"),
         (SplitConfig, {"val_fold": 2}, "split.val_fold takes split.val_folds"),
-        (EvaluateConfig, {"unknown_target": 0}, "evaluate.unknown_target must be above 0"),
         (RunConfig, {"train": ONE, "augment": MIXUP}, "batch_size must be at least 2 for mixup"),
         (RunConfig, {"train": CACHED["train"]}, "takes a frozen backbone"),
         (RunConfig, CACHED | {"augment": CUTMIX}, "stores features, of which mixup and cutmix"),
-        (RunConfig, {"seed": 2**32}, "seed must be from 0 to 4294967295"),
         (PrepareConfig, {"seed": 2**32}, "--seed must be from 0 to 4294967295"),
         (PrepareConfig, {"source": "folder"}, "--source folder needs --path"),
         (PrepareConfig, {"out": ""}, "needs --out"),
-        (PrepareConfig, {"fps": -1}, "--fps must be from 0 to 1000"),
-        (PrepareConfig, {"size": 4}, "--size must be from 8 to 4096"),
-        (PrepareConfig, {"jpeg_quality": 101}, "--jpeg-quality must be from 1 to 100"),
-        (PrepareConfig, {"workers": -1}, "--workers must be at least 0"),
         (PrepareConfig, {"val_fraction": 0.2}, "--val-fraction is for your own videos"),
         (PrepareConfig, {"test_fraction": 0.2}, "--test-fraction is for your own videos"),
-        (PrepareConfig, {**FOLDER, "val_fraction": 1.0}, "--val-fraction must be from 0 to"),
     ):
         with pytest.raises(ConfigError, match=message):
             kind(**values)
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.__name__)
+def test_the_range_of_each_setting_is_kept_and_told_in_its_help(kind):
+    ranges, texts = ranges_of(kind), {name: text for name, _, text in described(kind)}
+    given = FOLDER if kind is PrepareConfig else {}
+    assert ranges
+    for name, allowed in ranges.items():
+        assert texts[name].lower().endswith(f"{allowed.text}.")
+        outside = [math.nan, math.inf, allowed.low if allowed.is_above else allowed.low - 1]
+        outside += [] if allowed.high == math.inf else [allowed.high * 1.01 + allowed.is_below]
+        for value in outside:
+            of_type = {Change: Change(strength=value), tuple: (value,)}
+            taken = of_type.get(type(getattr(kind, name, None)), value)
+            with pytest.raises(ConfigError, match=rf"must be {re.escape(allowed.text)}. Received"):
+                kind(**given, **{name: taken})
+    assert Range(0, 5).text == "from 0 to 5"
+    for value in (0, 5):
+        Range(0, 5).check(value, "x")
+    Range(0, 1, is_above=True).check(1, "x")
 
 
 @pytest.mark.parametrize("task", ["video-multilabel", "frames", "frames-multilabel"])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.checks import expect_output
+from pipeline.atomic import expect_output
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.addresses import absolute, each_once, is_address
 from pipeline.inference.classifier import Classifier

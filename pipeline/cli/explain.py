@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--annotate", default="", help="A video to write, under the same heat.")
     options = parser.parse(arguments)
 
-    from pipeline.config.checks import expect_output
+    from pipeline.atomic import expect_output
     from pipeline.video import check_target
 
     run = named_run(options)

@@ -6,13 +6,11 @@ import argparse
 import csv
 import dataclasses
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
-
-import docstring_parser
+from typing import Any, Literal, get_args, get_origin
 
 from pipeline.cli.script import Parser
 from pipeline.config import BackboneConfig, RunConfig, expect
@@ -26,7 +24,7 @@ from pipeline.config.file import (
     with_values,
 )
 from pipeline.config.prepare import OPTIONS
-from pipeline.config.strict import strictly
+from pipeline.config.values import described, strictly
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.ensure import source_of
 from pipeline.prepare.prepared import read_state
@@ -50,7 +48,7 @@ class ConfigParser(Parser):
     def add_fields(self, dataclass: type[Any]) -> None:
         """Adds an option for each field of a flat dataclass."""
         fields = {field.name: field for field in dataclasses.fields(dataclass)}
-        for name, kind, text in _described(dataclass):
+        for name, kind, text in described(dataclass):
             option = f"--{name.replace('_', '-')}"
             if fields[name].metadata == OPTIONS:
                 self.hold_options.add(option)
@@ -92,15 +90,15 @@ class ConfigParser(Parser):
         self, dataclass: Any, defaults: dict[str, Any], prefix: str = "", title: str = ""
     ) -> None:
         """Adds the keys of a dataclass in a group of their own, then those of its parts."""
-        described = list(_described(dataclass))
+        fields = list(described(dataclass))
         group = self.add_argument_group(prefix.rstrip(".") or "the run", title or None)
-        for name, kind, text in described:
+        for name, kind, text in fields:
             is_set = name != _BY_STREAM and prefix + name not in _NEVER_SET
             if not dataclasses.is_dataclass(kind) and is_set:
                 key = f"{prefix}{name}"
                 option = key if prefix else key.replace("_", "-")
                 _add(group, f"--{option}", kind, text, defaults[key])
-        for name, kind, text in described:
+        for name, kind, text in fields:
             if dataclasses.is_dataclass(kind) and prefix + name not in _NEVER_SET:
                 self._add_tree(kind, defaults, f"{prefix}{name}.", text)
 
@@ -135,18 +133,6 @@ def run_config(options: argparse.Namespace) -> RunConfig:
             list(config.model.streams),
         )
     return config
-
-
-def _described(dataclass: Any) -> Iterator[tuple[str, Any, str]]:
-    """The name, the type and the documentation of each field."""
-    documentation = docstring_parser.parse(dataclass.__doc__ or "")
-    texts = {
-        item.arg_name: one_line(item.description).replace("%", "%%")
-        for item in documentation.params
-    }
-    hints = get_type_hints(dataclass)
-    for field in dataclasses.fields(dataclass):
-        yield field.name, hints[field.name], texts[field.name]
 
 
 def _add(parser: Any, option: str, kind: Any, text: str, default: Any) -> None:

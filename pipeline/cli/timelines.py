@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.answers import list_errors, named_videos
-from pipeline.config.checks import expect_above_0
+from pipeline.config.values import POSITIVE
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import StoredVideo
@@ -60,7 +60,7 @@ def _check_outputs(paths: Sequence[str], options: Any) -> None:
     """Makes sure, before work begins, that all can be written and nothing is lost by it."""
     ends = [check_output(output) for output in map(Path, options.out)]
     if options.bins is not None:
-        expect_above_0(options.bins, "--bins")
+        POSITIVE.check(options.bins, "--bins")
         if BOUTS not in ends:
             raise ConfigError(f"--bins is for a table of bouts. Add --out NAME{BOUTS}")
     for output in map(Path, options.out):

@@ -5,11 +5,11 @@ choices of preparing a data set.
 """
 
 from pipeline.config.augment import NO_AUGMENT, AugmentConfig, Change
-from pipeline.config.checks import expect
 from pipeline.config.data import ClipConfig, FramesConfig, SplitConfig
 from pipeline.config.model import BackboneConfig, ModelConfig, TemporalConfig
 from pipeline.config.run import RunConfig
 from pipeline.config.training import EvaluateConfig, TrainConfig
+from pipeline.config.values import expect
 
 __all__ = [
     "NO_AUGMENT",

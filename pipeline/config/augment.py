@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
-from pipeline.config.checks import expect, expect_range
-
-_LARGEST = {
-    "crop": 0.9,
-    "scale": 1,
-    "translate": 1,
-    "rotation": 180,
-    "brightness": 1,
-    "contrast": 4,
-    "saturation": 4,
-    "hue": 0.5,
-    "noise": 1,
-    "jitter": 0.1,
-    "erase": 0.9,
-    "speed": 0.9,
-    "drop_frames": 0.9,
-    "mixup": 10,
-    "cutmix": 10,
-}
-"""Largest strength of each change."""
+from pipeline.config.values import (
+    PROBABILITY,
+    Probability,
+    Range,
+    check_ranges,
+    expect,
+    ranges_of,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,73 +41,71 @@ class AugmentConfig:
     """Random changes of training clips, drawn once per clip, never frame by frame.
 
     Attributes:
-        flip: Probability of mirroring left and right, 0 to 1. Where a class means a direction,
+        flip: Probability of mirroring left and right. Where a class means a direction,
             say so in flip_labels, or leave it off.
         flip_labels: Pairs of classes that become each other in the mirror, such as
             [["left", "right"]]; a mirrored clip of the one gets the label of the other.
         crop: A random window, resized; of height and width it leaves out a share each, of up to
-            the strength, so that the aspect ratio varies, 0 to 0.9.
-        scale: A zoom about the centre by a factor from 1 / (1 + strength) to 1 + strength, 0 to 1.
-        translate: A shift, by at most this share of the side each way, 0 to 1.
-        rotation: A turn by at most so many degrees either way, 0 to 180.
-        brightness: A change by at most this share of the full range either way, 0 to 1.
+            the strength, so that the aspect ratio varies.
+        scale: A zoom about the centre by a factor from 1 / (1 + strength) to 1 + strength.
+        translate: A shift, by at most this share of the side each way.
+        rotation: A turn by at most so many degrees either way.
+        brightness: A change by at most this share of the full range either way.
         contrast: Contrast about the clip's mean by a factor from 1 / (1 + strength) to
-            1 + strength, 0 to 4.
-        saturation: Distance of the colours from grey by a factor in the same way, 0 to 4.
-        hue: A turn of the colours by at most this share of the full circle either way, 0 to 0.5.
-        greyscale: Probability of taking the colours away, 0 to 1.
+            1 + strength.
+        saturation: Distance of the colours from grey by a factor in the same way.
+        hue: A turn of the colours by at most this share of the full circle either way.
+        greyscale: Probability of taking the colours away.
         noise: Gaussian noise, another in each frame and the same in all colours, with a standard
-            deviation of up to this share of the full range, 0 to 1.
+            deviation of up to this share of the full range.
         jitter: Of key points: each is displaced, another way in each frame, with a standard
             deviation of up to this share of the height of the frame, or, of points from tables, of
-            the length of the animal, 0 to 0.1.
-        erase: A grey rectangle in place of a part of each frame, of up to this share of each side,
-            0 to 0.9.
+            the length of the animal.
+        erase: A grey rectangle in place of a part of each frame, of up to this share of each side.
         speed: A uniform clip is cut of a random part of the video, which leaves out up to this
             share of it, though never frames that the clip needs: what is shown goes by slower,
             and begins or ends elsewhere. The frames of a dense clip lie closer together or
-            further apart, by a factor from 1 - strength to 1 / (1 - strength). 0 to 0.9.
+            further apart, by a factor from 1 - strength to 1 / (1 - strength).
         drop_frames: Up to this share of the clip's frames is left out at random, and what is
-            missing is treated as clip.short says of short videos, 0 to 0.9.
-        reverse: Probability of showing the clip backwards, 0 to 1; only for classes in
+            missing is treated as clip.short says of short videos.
+        reverse: Probability of showing the clip backwards; only for classes in
             reverse_labels.
         reverse_labels: Pairs of classes that become each other backwards, such as
             [["sit_down", "stand_up"]]; a class that stays the same is a pair with itself.
         mixup: Clips are blended with others, and so are their labels; the shares are drawn from
-            Beta(strength, strength), 0 to 10.
+            Beta(strength, strength).
         cutmix: A window of other clips in place of a part of each frame, and the labels by share;
-            the area is drawn from Beta(strength, strength), 0 to 10. A clip for which both mixup
+            the area is drawn from Beta(strength, strength). A clip for which both mixup
             and cutmix are drawn gets one of them.
     """
 
-    flip: float = 0.5
+    flip: Probability = 0.5
     flip_labels: tuple[tuple[str, str], ...] = ()
-    crop: Change = Change(strength=0.15)
-    scale: Change = Change(strength=0.1)
-    translate: Change = OFF
-    rotation: Change = Change(strength=5.0)
-    brightness: Change = Change(strength=0.15)
-    contrast: Change = Change(strength=0.25)
-    saturation: Change = OFF
-    hue: Change = OFF
-    greyscale: float = 0.0
-    noise: Change = OFF
-    jitter: Change = Change(strength=0.005)
-    erase: Change = OFF
-    speed: Change = OFF
-    drop_frames: Change = OFF
-    reverse: float = 0.0
+    crop: Annotated[Change, Range(0, 0.9)] = Change(strength=0.15)
+    scale: Annotated[Change, Range(0, 1)] = Change(strength=0.1)
+    translate: Annotated[Change, Range(0, 1)] = OFF
+    rotation: Annotated[Change, Range(0, 180)] = Change(strength=5.0)
+    brightness: Annotated[Change, Range(0, 1)] = Change(strength=0.15)
+    contrast: Annotated[Change, Range(0, 4)] = Change(strength=0.25)
+    saturation: Annotated[Change, Range(0, 4)] = OFF
+    hue: Annotated[Change, Range(0, 0.5)] = OFF
+    greyscale: Probability = 0.0
+    noise: Annotated[Change, Range(0, 1)] = OFF
+    jitter: Annotated[Change, Range(0, 0.1)] = Change(strength=0.005)
+    erase: Annotated[Change, Range(0, 0.9)] = OFF
+    speed: Annotated[Change, Range(0, 0.9)] = OFF
+    drop_frames: Annotated[Change, Range(0, 0.9)] = OFF
+    reverse: Probability = 0.0
     reverse_labels: tuple[tuple[str, str], ...] = ()
-    mixup: Change = OFF
-    cutmix: Change = OFF
+    mixup: Annotated[Change, Range(0, 10)] = OFF
+    cutmix: Annotated[Change, Range(0, 10)] = OFF
 
     def __post_init__(self) -> None:
-        for name in ("flip", "greyscale", "reverse"):
-            expect_range(getattr(self, name), f"augment.{name}", 0, 1)
-        for name, largest in _LARGEST.items():
-            change = getattr(self, name)
-            expect_range(change.probability, f"augment.{name}.probability", 0, 1)
-            expect_range(change.strength, f"augment.{name}.strength", 0, largest)
+        check_ranges(self, "augment.{}".format)
+        for name, allowed in ranges_of(AugmentConfig).items():
+            if isinstance(change := getattr(self, name), Change):
+                PROBABILITY.check(change.probability, f"augment.{name}.probability")
+                allowed.check(change.strength, f"augment.{name}.strength")
         for name in ("flip_labels", "reverse_labels"):
             pairs = getattr(self, name)
             classes = [class_name for pair in pairs for class_name in set(pair)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pipeline.config.checks import MANY, expect, expect_range
+from pipeline.config.values import MANY, Range, Seed, check_ranges, expect
 from pipeline.streams import IMAGES
 
 _USUAL: Final[Mapping[str, Any]] = {"flow": True, "pose": 2}
@@ -20,27 +20,25 @@ class FramesConfig:
     Attributes:
         fps: Frames per second of video time; 0 until a data set is opened.
         size: Height and width of a frame in pixels; 0 until a data set is opened.
-        jpeg_quality: Quality of the stored JPEG frames, 1 to 100; 0 until a data set is opened.
+        jpeg_quality: Quality of the stored JPEG frames; 0 until a data set is opened.
         flow: Whether the optical flow from frame to frame is stored beside them.
-        pose: The key points of so many people at most are stored beside them, 0 to 8; 0: none.
+        pose: The key points of so many people at most are stored beside them; 0: none.
         key_points: Names of these points where they are from tables of other tools, of animals or
             people; none: those of people that BlazePose finds.
         shrink: What the sides of stored images are divided by where they are read, see
             `ClipConfig`.
     """
 
-    fps: float = 0.0
-    size: int = 0
-    jpeg_quality: int = 0
+    fps: Annotated[float, Range(0, 1000)] = 0.0
+    size: Annotated[int, Range(0, 4096)] = 0
+    jpeg_quality: Annotated[int, Range(0, 100)] = 0
     flow: bool = False
-    pose: int = 0
+    pose: Annotated[int, Range(0, 8)] = 0
     key_points: tuple[str, ...] = ()
     shrink: int = 1
 
     def __post_init__(self) -> None:
-        limits = {"fps": 1000, "size": 4096, "jpeg_quality": 100, "pose": 8}
-        for name, limit in limits.items():
-            expect_range(getattr(self, name), f"frames.{name}", 0, limit)
+        check_ranges(self, "frames.{}".format)
         expect(self.shrink in (1, 2, 4, 8), "frames.shrink must be 1, 2, 4 or 8", self.shrink)
         names = tuple(self.key_points)  # as JSON a list
         object.__setattr__(self, "key_points", names)
@@ -95,36 +93,35 @@ class SplitConfig:
     Attributes:
         folds: Cut the groups of all videos into so many folds and hold one of them out as the
             test; `groups`: a fold is a group (leave one group out); 0: as prepared.
-        fold: Number of the fold that is the test, from 1.
+        fold: Number of the fold that is the test.
         val_folds: Cut the groups that are not in the test into so many folds and take one of them
             for validation, without the last group of any class, which is for training; 0: all of
             them are for training.
-        val_fold: Number of the fold that is for validation, from 1.
+        val_fold: Number of the fold that is for validation.
         train_on_val: Train on the validation videos as well; then there are none.
         seed: Of the cut into folds; it does not depend on the seed of the run.
     """
 
     folds: int | Literal["groups"] = 0
-    fold: int = 1
+    fold: Annotated[int, Range(1, MANY)] = 1
     val_folds: int = 0
-    val_fold: int = 1
+    val_fold: Annotated[int, Range(1, MANY)] = 1
     train_on_val: bool = False
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        check_ranges(self, "split.{}".format)
         for name, also in (("folds", ", or groups"), ("val_folds", "")):
             folds, number = getattr(self, name), name.removesuffix("s")
             fold = getattr(self, number)
             good = folds in ("groups", 0) or folds >= 2
             expect(good, f"split.{name} must be 0 or at least 2{also}", folds)
-            expect_range(fold, f"split.{number}", 1, MANY)
             takes = f"split.{number} takes split.{name}, the number of folds"
             expect(folds != 0 or fold == 1, takes, fold)
         takes = "split.train_on_val leaves nothing for split.val_folds"
         expect(not (self.val_folds and self.train_on_val), takes, self.val_folds)
         if self.val_folds:
-            expect_range(self.val_fold, "split.val_fold", 1, self.val_folds)
-        expect_range(self.seed, "split.seed", 0, 2**32 - 1)
+            Range(1, self.val_folds).check(self.val_fold, "split.val_fold")
 
     @property
     def as_prepared(self) -> bool:
@@ -137,26 +134,25 @@ class ClipConfig:
     """The cut of clips from the frames of a video.
 
     Attributes:
-        num_frames: Frames in a clip (T), 1 to 512.
+        num_frames: Frames in a clip (T).
         sampling: `uniform` takes one frame from each of T equal segments of the video; `dense`
             takes T frames that are `stride` apart.
-        stride: Distance of neighbouring frames of a dense clip, in stored frames, 1 to 10,000.
+        stride: Distance of neighbouring frames of a dense clip, in stored frames.
         short: What a video with too few frames gets: `mask` pads and marks the padding, `loop`
             starts again from the first frame, `hold` repeats the last frame.
-        views: Clips of one video whose logits are averaged at test time, 1 to 100.
+        views: Clips of one video whose logits are averaged at test time.
         shrink: Stored frames and flow are read at 1/2, 1/4 or 1/8 of their size, which a data set
             of larger frames than a network needs is quick to give; 1, 2, 4 or 8.
     """
 
-    num_frames: int = 16
+    # A network and its export take a step of their own for each frame of a clip.
+    num_frames: Annotated[int, Range(1, 512)] = 16
     sampling: Literal["uniform", "dense"] = "uniform"
-    stride: int = 2
+    stride: Annotated[int, Range(1, 10_000)] = 2
     short: Literal["mask", "loop", "hold"] = "mask"
-    views: int = 3
+    views: Annotated[int, Range(1, 100)] = 3
     shrink: int = 1
 
     def __post_init__(self) -> None:
-        # A network and its export take a step of their own for each frame of a clip.
-        for name, most in {"num_frames": 512, "stride": 10_000, "views": 100}.items():
-            expect_range(getattr(self, name), f"clip.{name}", 1, most)
+        check_ranges(self, "clip.{}".format)
         expect(self.shrink in (1, 2, 4, 8), "clip.shrink must be 1, 2, 4 or 8", self.shrink)

@@ -16,7 +16,7 @@ import tomli_w
 
 from pipeline.atomic import atomic_write
 from pipeline.config import BackboneConfig, RunConfig
-from pipeline.config.strict import strictly
+from pipeline.config.values import strictly
 from pipeline.errors import ConfigError, check_known
 from pipeline.streams import STREAMS
 from pipeline.text import suggestion

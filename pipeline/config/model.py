@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
-from pipeline.config.checks import (
+from pipeline.config.values import (
     MANY,
+    POSITIVE,
+    NotNegative,
+    Positive,
+    Range,
+    Share,
+    check_ranges,
     expect,
-    expect_above_0,
-    expect_at_least,
-    expect_range,
-    expect_share,
 )
 from pipeline.external import SUFFIXES, Channels, Reading
 from pipeline.streams import IMAGES, STREAMS
@@ -41,20 +43,20 @@ class ModelConfig:
             backbone and a temporal part of its own, and their logits are averaged.
         fusion: How several streams are trained: `together`, by the loss of their average; or
             `apart`, each by a loss of its own, as if they were several networks.
-        difference_gain: Factor on the differences, above 0, so that they fill the input range.
-        dropout: Share of values dropped before the head, from 0 to below 1.
-        l1: L1 penalty on the weights of Conv2D, Conv1D, LSTM, GRU and Dense, at least 0.
-        l2: L2 penalty on the same weights, at least 0.
+        difference_gain: Factor on the differences, so that they fill the input range.
+        dropout: Share of values dropped before the head.
+        l1: L1 penalty on the weights of Conv2D, Conv1D, LSTM, GRU and Dense.
+        l2: L2 penalty on the same weights.
     """
 
     task: TaskName = "auto"
     background: str = ""
     streams: tuple[str, ...] = ("difference",)
     fusion: Literal["together", "apart"] = "together"
-    difference_gain: float = 3.0
-    dropout: float = 0.3
-    l1: float = 0.0
-    l2: float = 0.0
+    difference_gain: Positive = 3.0
+    dropout: Share = 0.3
+    l1: NotNegative = 0.0
+    l2: NotNegative = 0.0
 
     def __post_init__(self) -> None:
         expect(
@@ -65,10 +67,7 @@ class ModelConfig:
             'rgb,flow or, in a file, ["rgb", "flow"]',
             list(self.streams),
         )
-        expect_above_0(self.difference_gain, "model.difference_gain")
-        expect_share(self.dropout, "model.dropout")
-        for name in ("l1", "l2"):
-            expect_at_least(getattr(self, name), f"model.{name}", 0)
+        check_ranges(self, "model.{}".format)
 
     @property
     def per_frame(self) -> bool:
@@ -110,15 +109,14 @@ class BackboneConfig:
         weights: Of a model that is not `cnn`: `imagenet`, a weights file, or `none`.
         trainable: `all`, `none`, or the number of last blocks that are trained; a block ends
             where the resolution falls. What is not trained keeps its batch normalisation, too.
-        learning_rate_factor: The learning rate of the backbone, as a share of the other one, above
-            0 to 1.
+        learning_rate_factor: The learning rate of the backbone, as a share of the other one.
         filters: Filters of each block of `cnn`, 1 to 4096.
         normalisation: In `cnn`, batch normalisation `before` or `after` the activation, or `off`.
-        momentum: Of the moving statistics of batch normalisation, from 0 to below 1.
+        momentum: Of the moving statistics of batch normalisation.
         synchronised: Whether a batch that several devices share is normalised by the statistics of
             all of it, as on one device, which costs a round trip a layer; else by those of each
             device's share.
-        spatial_dropout: Share of feature maps of `cnn` dropped after each block, from 0 to below 1.
+        spatial_dropout: Share of feature maps of `cnn` dropped after each block.
         grid: The features keep a grid of at most this many cells a side; 1 is global average
             pooling, which forgets where something moved.
         normalise_features: Whether to batch-normalise the frame features before the temporal part.
@@ -131,13 +129,13 @@ class BackboneConfig:
     name: str = "cnn"
     weights: str = "imagenet"
     trainable: int | Literal["all", "none"] = "all"
-    learning_rate_factor: float = 1.0
+    learning_rate_factor: Annotated[float, Range(0, 1, is_above=True)] = 1.0
     filters: tuple[int, ...] = (16, 32, 64, 96)
     normalisation: Literal["before", "after", "off"] = "before"
-    momentum: float = 0.9
+    momentum: Share = 0.9
     synchronised: bool = False
-    spatial_dropout: float = 0.0
-    grid: int = 4
+    spatial_dropout: Share = 0.0
+    grid: Annotated[int, Range(1, _WIDEST)] = 4
     normalise_features: bool = True
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
@@ -160,8 +158,7 @@ class BackboneConfig:
             f"backbone.trainable must be all, none, or from 1 to {MANY}",
             self.trainable,
         )
-        factor = self.learning_rate_factor
-        expect(0 < factor <= 1, "backbone.learning_rate_factor must be above 0, at most 1", factor)
+        check_ranges(self, "backbone.{}".format)
         good_filters = all(1 <= each <= _WIDEST for each in self.filters)
         expect(
             good_filters and 1 <= len(self.filters) <= _MOST_BLOCKS,
@@ -169,9 +166,6 @@ class BackboneConfig:
             "[16, 32]",
             self.filters,
         )
-        for name in ("momentum", "spatial_dropout"):
-            expect_share(getattr(self, name), f"backbone.{name}")
-        expect_range(self.grid, "backbone.grid", 1, _WIDEST)
         expect(
             (self.name != "cnn" and not self.is_external) or self.weights in ("imagenet", "none"),
             "backbone.weights is for networks other than cnn and .tflite and .onnx files: name one "
@@ -200,49 +194,42 @@ class TemporalConfig:
             (`train.cache_features`), the head of `stats` is not trained in epochs, but fitted at
             once, as logistic regression; what concerns epochs and learning rates has no say then.
         penalty: Of `stats` on stored features: half the sum of the squared weights times this is
-            added to the summed cross-entropy of the training clips, above 0; `auto`: what does
+            added to the summed cross-entropy of the training clips; `auto`: what does
             best in five folds over groups of the training videos; `nearest`: nothing is fitted,
             the class whose mean is nearest is the answer, which works from one video a class on.
-        units: Of each recurrent layer in each direction, and filters of convolutions, 1 to 4096.
-        layers: Recurrent layers, or convolutions of `tcn` in each stage, one above the other, 1 to
-            12.
+        units: Of each recurrent layer in each direction, and filters of convolutions.
+        layers: Recurrent layers, or convolutions of `tcn` in each stage, one above the other.
         causal: Whether `tcn` looks back only, as `lstm` and `gru` do.
         stages: Of `tcn`, where there is an answer at every frame: each stage after the first
-            corrects the answers of the one before it, 1 to 8.
+            corrects the answers of the one before it.
         pooling: What of the outputs is used for a clip: the `last` one, their `mean`, their `max`,
             or their mean weighted by `attention`, over the real frames. Where there is an answer
             at every frame, each output is used.
-        dropout: Share of the features dropped before the temporal part, from 0 to below 1.
+        dropout: Share of the features dropped before the temporal part.
         input_dropout: Share of the inputs of each layer dropped, of a recurrent one the same ones
-            in each frame of a clip, from 0 to below 1.
-        recurrent_dropout: Share of the state dropped, from 0 to below 1; with it, a GPU cannot
+            in each frame of a clip.
+        recurrent_dropout: Share of the state dropped; with it, a GPU cannot
             use its fast LSTM.
     """
 
     kind: Literal["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean", "stats"] = "lstm"
-    penalty: float | Literal["auto", "nearest"] = "auto"
-    units: int = 96
-    layers: int = 1
+    penalty: Annotated[float | Literal["auto", "nearest"], POSITIVE] = "auto"
+    units: Annotated[int, Range(1, _WIDEST)] = 96
+    layers: Annotated[int, Range(1, 12)] = 1
     causal: bool = False
-    stages: int = 1
+    stages: Annotated[int, Range(1, 8)] = 1
     pooling: Literal["last", "mean", "max", "attention"] = "mean"
-    dropout: float = 0.3
-    input_dropout: float = 0.0
-    recurrent_dropout: float = 0.0
+    dropout: Share = 0.3
+    input_dropout: Share = 0.0
+    recurrent_dropout: Share = 0.0
 
     def __post_init__(self) -> None:
-        expect_range(self.layers, "temporal.layers", 1, 12)
-        expect_range(self.stages, "temporal.stages", 1, 8)
-        expect_range(self.units, "temporal.units", 1, _WIDEST)
-        for name in ("dropout", "input_dropout", "recurrent_dropout"):
-            expect_share(getattr(self, name), f"temporal.{name}")
+        check_ranges(self, "temporal.{}".format)
         expect(
             self.kind == "stats" or self.penalty == "auto",
             "temporal.penalty is for temporal.kind stats",
             self.penalty,
         )
-        if not isinstance(self.penalty, str):
-            expect_above_0(self.penalty, "temporal.penalty")
         for name in ("causal", "stages"):
             value = getattr(self, name)
             is_default = value == getattr(TemporalConfig, name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 from pipeline.config import FramesConfig, expect
-from pipeline.config.checks import expect_above_0, expect_at_least, expect_range, expect_share
+from pipeline.config.values import Positive, Probability, Range, Seed, Share, check_ranges
 from pipeline.video.info import MOST_PIXELS, Limits
 
 SourceName = Literal[
@@ -91,19 +91,19 @@ class PrepareConfig:
             video, or, directly below the class, the file itself.
         test_groups: Groups that make up the test split, with commas between them. Without it the
             split of the source is taken, or else a share of --test-fraction is drawn.
-        val_fraction: Share of the videos for validation, from 0 to below 1. Validation stops
+        val_fraction: Share of the videos for validation. Validation stops
             training early, keeps the best epoch and lets you compare settings; it takes videos
             away from training, which counts where there are few.
-        test_fraction: Share of the videos for the test, from 0 to below 1.
+        test_fraction: Share of the videos for the test.
         folds: Cut the groups into this many folds, of which --fold is the test split. `groups`: a
             fold is a group. 0: no folds.
         fold: Number of the fold that is the test split, or of the official split, from 1. 0: the
             first, or all videos of a data set that can go without.
-        fps: Frames per second of video time that are stored, at most 1000. 0 leaves the choice
+        fps: Frames per second of video time that are stored. 0 leaves the choice
             to Clipline: 15, or, of slower videos, as many as nearly all of them have, so that few
             repeat frames.
-        size: Height and width of the stored frames in pixels, 8 to 4096.
-        jpeg_quality: Of the stored frames, 1 to 100.
+        size: Height and width of the stored frames in pixels.
+        jpeg_quality: Of the stored frames.
         flow: Store the optical flow from frame to frame as well, for `model.streams` with flow.
             It takes about half as much space again, and 2 ms a frame at 64 pixels, 5 ms at 112, to
             prepare as to classify.
@@ -111,20 +111,20 @@ class PrepareConfig:
             models of `clipline fetch pose`, and 20 to 30 ms a frame, to prepare as to classify.
         key_points: Folder of tables of key points that DeepLabCut or SLEAP found, of animals or
             people, one a video, in place of --pose.
-        people: How many people, or animals, a frame has key points of, at most, 1 to 8.
-        min_frames: Stored frames of a video, at least; a shorter video is left out. 1 or more.
-        seed: Of the split and of the demo videos; 0 or above.
+        people: How many people, or animals, a frame has key points of, at most.
+        min_frames: Stored frames of a video, at least; a shorter video is left out.
+        seed: Of the split and of the demo videos.
         check: Read all videos and report on them, but prepare nothing. The exit code is 1 if
             preparing them would stop, for leaks or too many bad videos.
         allow_leaks: Go on where videos of the test are also in training; metrics will say so.
-        max_bad_fraction: Share of videos that may be left out, 0 to 1. If there are more, nothing
+        max_bad_fraction: Share of videos that may be left out. If there are more, nothing
             is changed.
-        max_pixels: Of a frame, at least 1. A file whose header says that it has more is left out
+        max_pixels: Of a frame. A file whose header says that it has more is left out
             before anything of it is decoded, which takes 10 bytes a pixel.
         prune: Remove stored frames that no video of the data set needs any more.
         frames: Another data set, or its folder of frames: what is stored there in the same way is
             taken from it. Data sets beside --out are looked at in any case.
-        seconds_per_video: Time after which the decoding of a video is given up, above 0.
+        seconds_per_video: Time after which the decoding of a video is given up.
         runner: `local` processes, or Apache `beam` for a cluster (pip install -e '.[beam]').
         beam_options: What Beam's runner needs, such as "--runner=FlinkRunner".
         workers: Processes that decode; 0 is one per processor core.
@@ -134,7 +134,7 @@ class PrepareConfig:
     source: SourceName = "demo"
     path: str = ""
     videos: str = ""
-    point_seconds: float = 0.0
+    point_seconds: Annotated[float, Range(0, 3600)] = 0.0
     modifiers: bool = False
     tiers: tuple[str, ...] = ()
     subjects: bool = False
@@ -148,29 +148,29 @@ class PrepareConfig:
     classes: tuple[str, ...] = ()
     group_regex: str = ""
     test_groups: tuple[str, ...] = ()
-    val_fraction: float = 0.0
-    test_fraction: float = 0.15
+    val_fraction: Share = 0.0
+    test_fraction: Share = 0.15
     folds: int | Literal["groups"] = 0
-    fold: int = 0
-    fps: float = 0.0
-    size: int = 64
-    jpeg_quality: int = 95
+    fold: Annotated[int, Range(0)] = 0
+    fps: Annotated[float, Range(0, 1000)] = 0.0
+    size: Annotated[int, Range(8, 4096)] = 64
+    jpeg_quality: Annotated[int, Range(1, 100)] = 95
     flow: bool = False
     pose: bool = False
     key_points: str = ""
-    people: int = 2
-    min_frames: int = 1
-    seed: int = 0
+    people: Annotated[int, Range(1, 8)] = 2
+    min_frames: Annotated[int, Range(1)] = 1
+    seed: Seed = 0
     check: bool = False
     allow_leaks: bool = False
-    max_bad_fraction: float = 0.05
-    max_pixels: int = MOST_PIXELS
+    max_bad_fraction: Probability = 0.05
+    max_pixels: Annotated[int, Range(1)] = MOST_PIXELS
     prune: bool = False
     frames: str = ""
-    seconds_per_video: float = 600.0
+    seconds_per_video: Positive = 600.0
     runner: Literal["local", "beam"] = "local"
     beam_options: str = dataclasses.field(default="", metadata=OPTIONS)
-    workers: int = 0
+    workers: Annotated[int, Range(0)] = 0
     overwrite: bool = False
 
     @property
@@ -207,19 +207,9 @@ class PrepareConfig:
             object.__setattr__(self, "out", _RECORDINGS)
         self._check_source()
         self._check_split()
-        expect_range(self.fps, "--fps", 0, 1000)
-        expect_range(self.jpeg_quality, "--jpeg-quality", 1, 100)
-        expect_range(self.people, "--people", 1, 8)
+        check_ranges(self, _option)
         takes = "--key-points takes the place of --pose: leave one out"
         expect(not (self.pose and self.key_points), takes, self.key_points)
-        expect_range(self.size, "--size", 8, 4096)
-        expect_range(self.seed, "--seed", 0, 2**32 - 1)
-        expect_range(self.max_bad_fraction, "--max-bad-fraction", 0, 1)
-        expect_above_0(self.seconds_per_video, "--seconds-per-video")
-        expect_range(self.point_seconds, "--point-seconds", 0, 3600)
-        least = {"min_frames": 1, "max_pixels": 1, "workers": 0, "fold": 0}
-        for name, low in least.items():
-            expect_at_least(getattr(self, name), _option(name), low)
         expect(
             self.runner == "beam" or not self.beam_options,
             "--beam-options are for --runner beam",
@@ -262,8 +252,6 @@ class PrepareConfig:
         )
 
     def _check_split(self) -> None:
-        for name in ("val_fraction", "test_fraction"):
-            expect_share(getattr(self, name), _option(name))
         if self.folds:
             expect(
                 self.folds == "groups" or self.folds >= 2,

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.config.augment import AugmentConfig
-from pipeline.config.checks import expect, expect_range
 from pipeline.config.data import ClipConfig, FramesConfig, SplitConfig
 from pipeline.config.model import BackboneConfig, ModelConfig, TemporalConfig
 from pipeline.config.training import EvaluateConfig, TrainConfig
+from pipeline.config.values import Seed, check_ranges, expect
 from pipeline.streams import STREAMS
 from pipeline.text import listed
 
@@ -25,7 +25,7 @@ class RunConfig:
             folder of videos by class, a table of videos, or one of events (CSV, as for `clipline
             prepare --source csv` and `events`).
         data_cache: Folder for what is prepared first, so that a second run decodes nothing.
-        seed: Of everything random in the run; 0 or above.
+        seed: Of everything random in the run.
         frames: The frames that the data set holds; filled in from it.
         split: Which videos train, validate and test.
         clip: How clips are made.
@@ -41,7 +41,7 @@ class RunConfig:
 
     data: str = ""
     data_cache: str = "runs/data"
-    seed: int = 0
+    seed: Seed = 0
     frames: FramesConfig = FramesConfig()
     split: SplitConfig = SplitConfig()
     clip: ClipConfig = ClipConfig()
@@ -54,7 +54,7 @@ class RunConfig:
     evaluate: EvaluateConfig = EvaluateConfig()
 
     def __post_init__(self) -> None:
-        expect_range(self.seed, "seed", 0, 2**32 - 1)
+        check_ranges(self, str)
         for stream in self.backbones:
             expect(stream in STREAMS, f"backbone.STREAM is of one of {', '.join(STREAMS)}", stream)
         expect(

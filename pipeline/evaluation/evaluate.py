@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from pipeline.config import RunConfig
-from pipeline.config.checks import expect, expect_above_0
+from pipeline.config.values import POSITIVE, expect
 from pipeline.dataset.sampling import Order, grid_offset
 from pipeline.dataset.videos import damage_named, data_of_run, recording_frames
 from pipeline.evaluation import metrics
@@ -113,7 +113,7 @@ def _check_options(
     takes = "--bins is for runs that answer at every frame: leave it out"
     expect(bin_seconds is None or frames, takes, bin_seconds)
     if bin_seconds is not None:
-        expect_above_0(bin_seconds, "--bins")
+        POSITIVE.check(bin_seconds, "--bins")
 
 
 def _evaluate_videos(

@@ -11,8 +11,7 @@ from typing import Literal
 
 from pipeline.atomic import replace_folder, write_json
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
-from pipeline.config.checks import expect, expect_range
-from pipeline.config.strict import strictly
+from pipeline.config.values import Range, expect, strictly
 from pipeline.errors import DataError, PipelineError
 from pipeline.external import Reading
 from pipeline.manifest.class_names import check_class_names
@@ -60,9 +59,9 @@ class Bundle:
 
     def __post_init__(self) -> None:
         check_class_names(self.class_names)
-        expect_range(self.frames.fps, "frames.fps", 0.001, 1000)
-        expect_range(self.frames.size, "frames.size", 1, 4096)
-        expect_range(self.frames.jpeg_quality, "frames.jpeg_quality", 1, 100)
+        Range(0.001, 1000).check(self.frames.fps, "frames.fps")
+        Range(1, 4096).check(self.frames.size, "frames.size")
+        Range(1, 100).check(self.frames.jpeg_quality, "frames.jpeg_quality")
         known = set(self.external) <= set(self.model.streams)
         expect(known, "external must name streams of model.streams", list(self.external))
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config.checks import expect, expect_at_least
+from pipeline.config.values import NOT_NEGATIVE, Range, expect
 from pipeline.errors import ConfigError, DataError
 from pipeline.frames.encoding import encode_array
 from pipeline.inference.bundle import Bundle, expect_own_export, read_bundle
@@ -73,7 +73,7 @@ class Classifier:
         key_points: str | os.PathLike[str] | None = None,
     ) -> None:
         expect(runtime in RUNTIMES, f"runtime must be one of {', '.join(RUNTIMES)}", runtime)
-        expect_at_least(num_threads, "num_threads", 0)
+        NOT_NEGATIVE.check(num_threads, "num_threads")
         num_threads = num_threads or min(os.cpu_count() or 1, 4)
         runs, fused = members_of([run] if isinstance(run, Run) else run, rule)
         bundles = [read_bundle(each) for each in runs]
@@ -225,7 +225,7 @@ class Classifier:
         Raises:
             ConfigError: `top` is below 1.
         """
-        expect_at_least(top, "top", 1)
+        Range(1).check(top, "top")
         calibration = self.bundle.calibration
         probabilities = self.task.probabilities(logits, calibration.temperature)
         best = np.argsort(-probabilities, kind="stable")[:top]

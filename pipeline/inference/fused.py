@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.atomic import write_json
-from pipeline.config.checks import expect
-from pipeline.config.strict import strictly
+from pipeline.config.values import expect, strictly
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.bundle import Bundle, checksum, expect_own_export, read_bundle
 from pipeline.run import Run, is_run

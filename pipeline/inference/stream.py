@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import FramesConfig
-from pipeline.config.checks import MANY, expect_range
+from pipeline.config.values import MANY, Range
 from pipeline.errors import ConfigError
 from pipeline.frames.encoding import encode_frames, sizes_of
 from pipeline.inference.classifier import Classifier
@@ -79,7 +79,7 @@ def classify_stream(
         VideoDecodeError: Not one frame could be had from the stream, or it is live and was lost.
         ConfigError: A value is out of range.
     """
-    expect_range(every, "--every", 1, MANY)
+    Range(1, MANY).check(every, "--every")
     if classifier.takes_tables:
         raise ConfigError(
             "this run takes key points from tables, and a stream has none: classify its recording, "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import FramesConfig
-from pipeline.config.checks import expect_range
+from pipeline.config.values import Range
 from pipeline.errors import ConfigError
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import (
@@ -229,7 +229,7 @@ def _segments(
         bouts = [without_short(runs_of(column), least, gap=1) for column in holds.T]
         return segments_of_bouts(bouts, curve, names)
     hysteresis = HYSTERESIS if hysteresis is None else hysteresis
-    expect_range(hysteresis, "hysteresis", 0, 1)
+    Range(0, 1).check(hysteresis, "hysteresis")
     return find_segments(
         curve, names, calibration, hysteresis=hysteresis, shortest_seconds=shortest_seconds
     )

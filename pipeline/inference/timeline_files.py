@@ -12,8 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.atomic import atomic_write
-from pipeline.config.checks import expect_output
+from pipeline.atomic import atomic_write, expect_output
 from pipeline.errors import ConfigError
 from pipeline.inference.segments import cues
 from pipeline.inference.timeline import Timeline

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from pipeline.config.checks import expect, expect_share
+from pipeline.config.values import SHARE, expect
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
@@ -80,7 +80,7 @@ def plan_windows(
     Raises:
         ConfigError: A value is out of range, or a dense clip is to have another length.
     """
-    expect_share(overlap, "--overlap")
+    SHARE.check(overlap, "--overlap")
     clip, fps = bundle.clip, bundle.frames.fps
     length, stride = clip.num_frames, clip.stride
     if clip.sampling == "uniform":

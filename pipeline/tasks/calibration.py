@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.atomic import write_json
-from pipeline.config.checks import expect, expect_range
-from pipeline.config.strict import strictly
+from pipeline.config.values import PROBABILITY, Range, check_ranges, expect, strictly
 from pipeline.errors import ConfigError, DataError
 from pipeline.run import Run
 from pipeline.text import command
 
 Floats = npt.NDArray[np.floating[Any]]
+
+
+_DAY: Final = 86_400
+"""Seconds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,22 +45,16 @@ class Calibration:
         ConfigError: A value is not as it must be.
     """
 
-    temperature: float = 1.0
+    temperature: Annotated[float, Range(1e-6, 1e6)] = 1.0
     logit_threshold: float | None = None
-    num_videos: int = 0
-    clip_seconds: float = 2.0
-    thresholds: tuple[float, ...] = ()
-    least_seconds: tuple[float, ...] = ()
-    gap_seconds: tuple[float, ...] = ()
+    num_videos: Annotated[int, Range(0, 10**12)] = 0
+    clip_seconds: Annotated[float, Range(1e-3, _DAY)] = 2.0
+    thresholds: Annotated[tuple[float, ...], PROBABILITY] = ()
+    least_seconds: Annotated[tuple[float, ...], Range(0, _DAY)] = ()
+    gap_seconds: Annotated[tuple[float, ...], Range(0, _DAY)] = ()
 
     def __post_init__(self) -> None:
-        expect_range(self.temperature, "calibration.temperature", 1e-6, 1e6)
-        expect_range(self.clip_seconds, "calibration.clip_seconds", 1e-3, 86_400)
-        expect_range(self.num_videos, "calibration.num_videos", 0, 10**12)
-        for threshold in self.thresholds:
-            expect_range(threshold, "calibration.thresholds", 0, 1)
-        for seconds in (*self.least_seconds, *self.gap_seconds):
-            expect_range(seconds, "calibration.least_seconds and gap_seconds", 0, 86_400)
+        check_ranges(self, "calibration.{}".format)
         if self.logit_threshold is not None:
             finite = math.isfinite(self.logit_threshold)
             expect(finite, "calibration.logit_threshold must be finite", self.logit_threshold)

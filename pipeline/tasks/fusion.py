@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import ModelConfig
-from pipeline.config.checks import expect, expect_range
+from pipeline.config.values import Range, check_ranges, expect
 from pipeline.errors import DataError
 from pipeline.tasks.task import Task
 from pipeline.text import listed
@@ -38,13 +38,12 @@ class Fusion:
     """
 
     rule: Rule = "average"
-    temperatures: tuple[float, ...]
+    temperatures: Annotated[tuple[float, ...], Range(1e-6, 1e6)]
 
     def __post_init__(self) -> None:
         expect(self.rule in RULES, f"the rule must be one of {', '.join(RULES)}", self.rule)
         expect(bool(self.temperatures), "there must be a temperature for each run", 0)
-        for temperature in self.temperatures:
-            expect_range(temperature, "each temperature", 1e-6, 1e6)
+        check_ranges(self, lambda _: "each temperature")
 
     def logits(self, each: Sequence[Floats], task: Task) -> npt.NDArray[np.float64]:
         """The logits of all networks together.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.cli.script import Parser, positive
-from pipeline.config.checks import expect
+from pipeline.config.values import expect
 from pipeline.evaluation.intervals import FEWEST_GROUPS, accuracy_ends, difference_ends
 
 EXPLANATION = """\

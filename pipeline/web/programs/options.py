@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pipeline.config.checks import expect_above_0, expect_at_least
+from pipeline.config.values import NOT_NEGATIVE, POSITIVE, Positive, check_ranges
 from pipeline.errors import DataError
 from pipeline.video import Limits
 from pipeline.workers.pool import num_cores
@@ -33,20 +33,16 @@ class Options:
         DataError: The folder is none.
     """
 
-    workers: int = 0
-    most_waiting: int = 64
-    timeout_seconds: float = 120.0
-    most_bytes: int = 256 * 2**20
-    most_seconds: float = 600.0
-    most_pixels: int = 4096 * 2304
+    workers: Annotated[int, NOT_NEGATIVE] = 0
+    most_waiting: Annotated[int, NOT_NEGATIVE] = 64
+    timeout_seconds: Positive = 120.0
+    most_bytes: Annotated[int, POSITIVE] = 256 * 2**20
+    most_seconds: Positive = 600.0
+    most_pixels: Annotated[int, POSITIVE] = 4096 * 2304
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        expect_at_least(self.workers, "--workers", 0)
-        expect_at_least(self.most_waiting, "--most-waiting", 0)
-        for name in ("timeout_seconds", "most_bytes", "most_seconds", "most_pixels"):
-            option = f"--{name.replace('_', '-')}".replace("--timeout-seconds", "--timeout")
-            expect_above_0(getattr(self, name), option)
+        check_ranges(self, _option)
         if self.folder and not self.folder.is_dir():
             raise DataError(f"--folder: {self.folder} is no folder")
 
@@ -64,3 +60,8 @@ class Options:
     def quota(self) -> int:
         """Bytes of all uploads together."""
         return _QUOTA * self.most_bytes
+
+
+def _option(name: str) -> str:
+    names = {"timeout_seconds": "timeout"}
+    return f"--{names.get(name, name)}".replace("_", "-")
